@@ -1,0 +1,65 @@
+//! How commands print: tables for people, JSON and YAML for scripts, always on stdout.
+
+use std::io::Write;
+
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
+/// The form of what a command prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
+}
+
+/// Prints `data` as JSON or YAML, or what `table` makes of it for people.
+///
+/// # Errors
+/// When stdout is gone.
+pub fn print<T: Serialize>(format: Format, data: &T, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+    let text = match format {
+        Format::Table => table(data),
+        Format::Json => serde_json::to_string_pretty(data)?,
+        Format::Yaml => serde_yaml_ng::to_string(data)?,
+    };
+    line(&text)
+}
+
+/// Prints `text` and ends the line.
+///
+/// # Errors
+/// When stdout is gone.
+pub fn line(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{}", text.trim_end_matches('\n'))?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// A table without borders, as `kubectl` and Kafka's tools print them: easy to read, to grep and to cut.
+/// `right` names the columns (from 0) that hold numbers.
+pub fn table<const N: usize>(
+    header: [&str; N],
+    right: &[usize],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::TableStyle::new()).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for &index in right {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}

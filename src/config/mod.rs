@@ -1,0 +1,309 @@
+//! Settings: flag > environment (`KBOARD_*`) > `kboard.toml` > default.
+//!
+//! [`table`] declares every setting once, [`sources`] finds out who set it, and [`Settings`] is the typed result that
+//! the rest of the program is given. Nothing below `cli` reads a flag or a variable.
+
+pub mod sources;
+pub mod table;
+pub mod tls;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sources::{Resolved, Source};
+
+/// Why the settings can't be used; every message names the setting and who set it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The settings file can't be read or parsed.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key of the file names no setting.
+    #[error("{}: unknown setting {key:?}; `kboard config` lists them all", path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+    /// A `KBOARD_*` variable names no setting.
+    #[error("unknown variable {0}; `kboard config` lists every setting with its variable")]
+    UnknownVariable(String),
+    /// A value has the wrong form.
+    #[error("{key} = {value:?} (from {source_}): {reason}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// What was given; masked for secrets.
+        value: String,
+        /// Who gave it.
+        source_: Source,
+        /// What would be right.
+        reason: String,
+    },
+}
+
+/// How to authenticate to Kafka with SASL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// PLAIN (RFC 4616): the password crosses the wire, so use TLS with it.
+    Plain,
+    /// SCRAM-SHA-256 (RFC 7677).
+    ScramSha256,
+    /// SCRAM-SHA-512.
+    ScramSha512,
+}
+
+/// SASL credentials. `Debug` leaves the password out.
+#[derive(Clone)]
+pub struct Sasl {
+    /// The mechanism.
+    pub mechanism: SaslMechanism,
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Sasl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sasl")
+            .field("mechanism", &self.mechanism)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+/// TLS to a server, from PEM files.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// CA certificates; the system's when `None`.
+    pub ca: Option<PathBuf>,
+    /// Client certificate and key for mutual TLS.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// How to reach Kafka.
+#[derive(Clone, Debug)]
+pub struct KafkaSettings {
+    /// Bootstrap servers, `host:port`.
+    pub bootstrap: Vec<String>,
+    /// TLS, when asked for.
+    pub tls: Option<Tls>,
+    /// SASL, when asked for.
+    pub sasl: Option<Sasl>,
+    /// The group session timeout.
+    pub session_timeout: Duration,
+}
+
+/// How to reach Redis. `Debug` leaves passwords out.
+#[derive(Clone)]
+pub struct RedisSettings {
+    /// `redis://` or `rediss://` URL; credentials given apart from it are already merged in.
+    pub url: url::Url,
+    /// CA certificates for `rediss://`; the system's when `None`.
+    pub tls_ca: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisSettings").field("url", &masked_url(&self.url)).field("tls_ca", &self.tls_ca).finish()
+    }
+}
+
+/// How topics that kboard creates are made.
+#[derive(Clone, Debug, Default)]
+pub struct TopicDefaults {
+    /// Replication factor; from the cluster's size when `None`.
+    pub replication_factor: Option<i16>,
+    /// `min.insync.replicas`; from the replication factor when `None`.
+    pub min_insync_replicas: Option<i16>,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything the program was told, resolved and typed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Kafka.
+    pub kafka: KafkaSettings,
+    /// Redis.
+    pub redis: RedisSettings,
+    /// Put before the names of the apps' topics and groups.
+    pub topic_prefix: String,
+    /// How topics are created.
+    pub topics: TopicDefaults,
+    /// How long to wait for Kafka and Redis at the start.
+    pub startup_timeout: Duration,
+    /// Log filter.
+    pub log: String,
+    /// Log format.
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// Types the resolved values and checks the rules that span several of them.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] for the first value that has the wrong form.
+    pub fn from_resolved(resolved: &[Resolved]) -> Result<Self, ConfigError> {
+        let values = Values(resolved);
+        Ok(Self {
+            kafka: kafka_settings(&values)?,
+            redis: redis_settings(&values)?,
+            topic_prefix: values.text("topic-prefix").unwrap_or_default(),
+            topics: TopicDefaults {
+                replication_factor: values.parse("replication-factor", "a whole number from 1 up")?,
+                min_insync_replicas: values.parse("min-insync-replicas", "a whole number from 1 up")?,
+            },
+            startup_timeout: values.duration("startup-timeout")?,
+            log: values.text("log").unwrap_or_default(),
+            log_format: match values.text("log-format").as_deref() {
+                Some("json") => LogFormat::Json,
+                Some("text") | None => LogFormat::Text,
+                Some(_) => return Err(values.error("log-format", "expected text or json")),
+            },
+        })
+    }
+}
+
+fn kafka_settings(values: &Values) -> Result<KafkaSettings, ConfigError> {
+    let bootstrap: Vec<String> = (values.text("kafka").unwrap_or_default().split(','))
+        .map(|server| server.trim().to_owned())
+        .filter(|server| !server.is_empty())
+        .collect();
+    let has_port = |server: &String| {
+        server.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    if bootstrap.is_empty() || !bootstrap.iter().all(has_port) {
+        return Err(values.error("kafka", "expected host:port, or several with commas between"));
+    }
+    let tls = match values.text("kafka-tls").as_deref() {
+        Some("true") => Some(Tls { ca: values.path("kafka-tls-ca"), identity: identity(values)? }),
+        Some("false") | None => None,
+        Some(_) => return Err(values.error("kafka-tls", "expected true or false")),
+    };
+    Ok(KafkaSettings {
+        bootstrap,
+        tls,
+        sasl: sasl(values)?,
+        session_timeout: values.duration("kafka-session-timeout")?,
+    })
+}
+
+fn identity(values: &Values) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+    match (values.path("kafka-tls-cert"), values.path("kafka-tls-key")) {
+        (Some(cert), Some(key)) => Ok(Some((cert, key))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(values.error("kafka-tls-cert", "set kafka-tls-key too")),
+        (None, Some(_)) => Err(values.error("kafka-tls-key", "set kafka-tls-cert too")),
+    }
+}
+
+fn sasl(values: &Values) -> Result<Option<Sasl>, ConfigError> {
+    let mechanism = match values.text("kafka-sasl-mechanism").map(|name| name.to_lowercase()).as_deref() {
+        None => return Ok(None),
+        Some("plain") => SaslMechanism::Plain,
+        Some("scram-sha-256") => SaslMechanism::ScramSha256,
+        Some("scram-sha-512") => SaslMechanism::ScramSha512,
+        Some(_) => return Err(values.error("kafka-sasl-mechanism", "expected plain, scram-sha-256 or scram-sha-512")),
+    };
+    let required =
+        |key| values.text(key).ok_or_else(|| values.error(key, "kafka-sasl-mechanism is set, so this must be too"));
+    Ok(Some(Sasl { mechanism, username: required("kafka-sasl-username")?, password: required("kafka-sasl-password")? }))
+}
+
+fn redis_settings(values: &Values) -> Result<RedisSettings, ConfigError> {
+    let invalid = |reason: String| values.error("redis", &reason);
+    let mut url: url::Url = (values.text("redis").unwrap_or_default().parse())
+        .map_err(|error| invalid(format!("expected redis://host:port or rediss://host:port ({error})")))?;
+    if !matches!(url.scheme(), "redis" | "rediss") || url.host_str().is_none_or(str::is_empty) {
+        return Err(invalid("expected redis://host:port or rediss://host:port".to_owned()));
+    }
+    if let Some(username) = values.text("redis-username") {
+        url.set_username(&username).map_err(|()| values.error("redis-username", "can't be put into the URL"))?;
+    }
+    if let Some(password) = values.text("redis-password") {
+        url.set_password(Some(&password)).map_err(|()| values.error("redis-password", "can't be put into the URL"))?;
+    }
+    Ok(RedisSettings { url, tls_ca: values.path("redis-tls-ca") })
+}
+
+/// Typed reads of the resolved values.
+struct Values<'a>(&'a [Resolved]);
+
+impl Values<'_> {
+    fn get(&self, key: &'static str) -> Option<&Resolved> {
+        self.0.iter().find(|resolved| resolved.setting.key == key)
+    }
+
+    fn text(&self, key: &'static str) -> Option<String> {
+        self.get(key).and_then(|resolved| resolved.value.clone())
+    }
+
+    fn path(&self, key: &'static str) -> Option<PathBuf> {
+        self.text(key).map(PathBuf::from)
+    }
+
+    fn parse<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<Option<T>, ConfigError> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| self.error(key, &format!("expected {expected}")))
+    }
+
+    fn duration(&self, key: &'static str) -> Result<Duration, ConfigError> {
+        parse_duration(&self.text(key).unwrap_or_default()).map_err(|reason| self.error(key, &reason))
+    }
+
+    fn error(&self, key: &'static str, reason: &str) -> ConfigError {
+        let (value, source_) = match self.get(key) {
+            Some(resolved) => (display_value(resolved), resolved.source.clone()),
+            None => (String::new(), Source::Default),
+        };
+        ConfigError::Value { key, value, source_, reason: reason.to_owned() }
+    }
+}
+
+/// Reads a duration such as `500ms`, `10s` or `1h 30m`.
+///
+/// # Errors
+/// A sentence that shows the right form.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let expected = || format!("expected a duration such as 500ms, 10s or 1h 30m, not {text:?}");
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
+    Duration::try_from(duration).map_err(|_| expected())
+}
+
+/// The value as it may be shown: secrets, and passwords inside URLs, are masked.
+pub fn display_value(resolved: &Resolved) -> String {
+    match &resolved.value {
+        None => String::new(),
+        Some(_) if resolved.setting.secret => "********".to_owned(),
+        Some(text) => match text.parse::<url::Url>() {
+            Ok(url) if url.password().is_some() => masked_url(&url),
+            _ => text.clone(),
+        },
+    }
+}
+
+/// The URL with its password hidden.
+pub fn masked_url(url: &url::Url) -> String {
+    let mut url = url.clone();
+    if url.password().is_some() {
+        // A URL that has a password can have another one, so this can't fail.
+        let _ = url.set_password(Some("********"));
+    }
+    url.to_string()
+}

@@ -1,0 +1,111 @@
+//! Every setting, declared once: its key, default, whether it is a secret, and what it means.
+//!
+//! This table is what makes the flags, the `KBOARD_*` variables, the keys of `kboard.toml`, `--help` and
+//! `kboard config` the same list.
+
+/// One setting of the program.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name in `kboard.toml`; the flag is `--key` and the variable `KBOARD_KEY` in upper case with underscores.
+    pub key: &'static str,
+    /// The value when nobody sets one; `None` where the absence means something.
+    pub default: Option<&'static str>,
+    /// Whether the value must never be printed or logged.
+    pub secret: bool,
+    /// Whether `-h` lists it (`--help` lists all).
+    pub common: bool,
+    /// The placeholder in `--help`.
+    pub value_name: &'static str,
+    /// What it means, for `--help` and `kboard config`.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// The environment variable that sets it.
+    pub fn env(&self) -> String {
+        format!("KBOARD_{}", self.key.replace('-', "_").to_uppercase())
+    }
+
+    const fn new(
+        key: &'static str,
+        default: Option<&'static str>,
+        value_name: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self { key, default, secret: false, common: false, value_name, help }
+    }
+
+    const fn common(mut self) -> Self {
+        self.common = true;
+        self
+    }
+
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+}
+
+/// All settings, in the order `kboard config` prints them.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new("kafka", Some("127.0.0.1:9092"), "HOST:PORT,…", "Bootstrap servers of the Kafka cluster").common(),
+    Setting::new("kafka-tls", Some("false"), "BOOL", "Speak TLS to Kafka"),
+    Setting::new(
+        "kafka-tls-ca",
+        None,
+        "FILE",
+        "CA certificates (PEM) that sign the brokers' certificates; the system's when unset",
+    ),
+    Setting::new("kafka-tls-cert", None, "FILE", "Client certificate (PEM) for mutual TLS"),
+    Setting::new("kafka-tls-key", None, "FILE", "Private key (PEM) of the client certificate"),
+    Setting::new(
+        "kafka-sasl-mechanism",
+        None,
+        "MECHANISM",
+        "plain, scram-sha-256 or scram-sha-512; no SASL when unset",
+    ),
+    Setting::new("kafka-sasl-username", None, "USER", "SASL user"),
+    Setting::new("kafka-sasl-password", None, "PASSWORD", "SASL password").secret(),
+    Setting::new(
+        "kafka-session-timeout",
+        Some("10s"),
+        "DURATION",
+        "How long a consumer may be silent before its group gives its partitions away",
+    ),
+    Setting::new("redis", Some("redis://127.0.0.1:6379"), "URL", "Redis server; rediss:// for TLS").common(),
+    Setting::new("redis-username", None, "USER", "Redis ACL user"),
+    Setting::new("redis-password", None, "PASSWORD", "Redis password").secret(),
+    Setting::new(
+        "redis-tls-ca",
+        None,
+        "FILE",
+        "CA certificates (PEM) that sign the server's certificate; the system's when unset",
+    ),
+    Setting::new(
+        "topic-prefix",
+        Some(""),
+        "PREFIX",
+        "Put before the name of every topic and group of the apps, so that several boards share a cluster",
+    ),
+    Setting::new(
+        "replication-factor",
+        None,
+        "N",
+        "Of the topics that kboard creates; from the cluster's size when unset (3, or as many brokers as there are)",
+    ),
+    Setting::new(
+        "min-insync-replicas",
+        None,
+        "N",
+        "Of the topics that kboard creates; when unset 2 where the replication factor is 3 or more, else 1",
+    ),
+    Setting::new("startup-timeout", Some("30s"), "DURATION", "How long to wait for Kafka and Redis at the start"),
+    Setting::new("log", Some("info"), "FILTER", "What to log: error, warn, info, debug, trace, or target=level,…")
+        .common(),
+    Setting::new("log-format", Some("text"), "FORMAT", "text or json"),
+];
+
+/// The setting named `key`.
+pub fn setting(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}

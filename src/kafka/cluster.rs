@@ -1,0 +1,134 @@
+//! The one place that connects to Kafka.
+//!
+//! Producing and consuming have a connection pool each: on a shared one, a fetch that the broker holds open delays a
+//! produce request behind it by up to the fetch's maximum wait (measured: p99 490 ms instead of 7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use krafka::Kafka;
+use krafka::auth::{AuthConfig, TlsConfig};
+use rskafka::client::{Client, ClientBuilder, Credentials, SaslConfig};
+use tokio::sync::OnceCell;
+
+use super::KafkaError;
+use crate::config::{KafkaSettings, SaslMechanism, tls};
+
+/// The name that brokers see in their logs and in `kboard groups describe`.
+const CLIENT_ID: &str = "kboard";
+/// A response of the broker larger than this is refused: 100 MB, Kafka's own `socket.request.max.bytes`.
+const MAX_RESPONSE_BYTES: usize = 100 * 1024 * 1024;
+
+/// A Kafka cluster and the clients for it, each connected when first used. Cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: KafkaSettings,
+    producing: OnceCell<Kafka>,
+    consuming: OnceCell<Kafka>,
+    reading: OnceCell<Client>,
+}
+
+impl Cluster {
+    /// A handle to the cluster of `settings`; contacts no broker yet.
+    pub fn new(settings: KafkaSettings) -> Self {
+        let inner =
+            Inner { settings, producing: OnceCell::new(), consuming: OnceCell::new(), reading: OnceCell::new() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The settings it was made from.
+    pub fn settings(&self) -> &KafkaSettings {
+        &self.inner.settings
+    }
+
+    /// The bootstrap servers, for messages to people.
+    pub fn servers(&self) -> String {
+        self.inner.settings.bootstrap.join(",")
+    }
+
+    /// The client for producing and administration.
+    ///
+    /// # Errors
+    /// [`KafkaError::Connect`] when no broker answers.
+    pub async fn producing(&self) -> Result<&Kafka, KafkaError> {
+        self.inner.producing.get_or_try_init(|| self.connect()).await
+    }
+
+    /// The client for consuming.
+    ///
+    /// # Errors
+    /// [`KafkaError::Connect`] when no broker answers.
+    pub async fn consuming(&self) -> Result<&Kafka, KafkaError> {
+        self.inner.consuming.get_or_try_init(|| self.connect()).await
+    }
+
+    /// The client for reading partitions by offset (history, replay).
+    ///
+    /// # Errors
+    /// [`KafkaError::ConnectReader`] when no broker answers.
+    pub async fn reading(&self) -> Result<&Client, KafkaError> {
+        self.inner.reading.get_or_try_init(|| self.connect_reader()).await
+    }
+
+    async fn connect(&self) -> Result<Kafka, KafkaError> {
+        Kafka::builder(self.servers())
+            .client_id(CLIENT_ID)
+            .security(self.security())
+            .request_timeout(Duration::from_secs(10))
+            .connect_timeout(Duration::from_secs(3))
+            .max_response_size(MAX_RESPONSE_BYTES)
+            .connect()
+            .await
+            .map_err(|source| KafkaError::Connect { servers: self.servers(), source })
+    }
+
+    fn security(&self) -> AuthConfig {
+        let settings = &self.inner.settings;
+        let auth = match &settings.sasl {
+            None => AuthConfig::plaintext(),
+            Some(sasl) => match sasl.mechanism {
+                SaslMechanism::Plain => AuthConfig::sasl_plain(&sasl.username, &sasl.password),
+                SaslMechanism::ScramSha256 => AuthConfig::sasl_scram_sha256(&sasl.username, &sasl.password),
+                SaslMechanism::ScramSha512 => AuthConfig::sasl_scram_sha512(&sasl.username, &sasl.password),
+            },
+        };
+        let Some(tls) = &settings.tls else { return auth };
+        let mut config = match &tls.ca {
+            Some(ca) => TlsConfig::new().with_ca_cert(ca.to_string_lossy()),
+            None => TlsConfig::new().with_native_roots(),
+        };
+        if let Some((cert, key)) = &tls.identity {
+            config = config.with_client_cert(cert.to_string_lossy(), key.to_string_lossy());
+        }
+        auth.with_tls(config)
+    }
+
+    async fn connect_reader(&self) -> Result<Client, KafkaError> {
+        let settings = &self.inner.settings;
+        let mut builder = ClientBuilder::new(settings.bootstrap.clone())
+            .client_id(CLIENT_ID)
+            .max_message_size(MAX_RESPONSE_BYTES)
+            .backoff_config(rskafka::BackoffConfig {
+                init_backoff: Duration::from_millis(50),
+                max_backoff: Duration::from_secs(1),
+                base: 2.0,
+                deadline: Some(Duration::from_secs(10)),
+            });
+        if let Some(tls) = &settings.tls {
+            builder = builder.tls_config(Arc::new(tls::client_config(tls)?));
+        }
+        if let Some(sasl) = &settings.sasl {
+            let credentials = Credentials::new(sasl.username.clone(), sasl.password.clone());
+            builder = builder.sasl_config(match sasl.mechanism {
+                SaslMechanism::Plain => SaslConfig::Plain(credentials),
+                SaslMechanism::ScramSha256 => SaslConfig::ScramSha256(credentials),
+                SaslMechanism::ScramSha512 => SaslConfig::ScramSha512(credentials),
+            });
+        }
+        builder.build().await.map_err(|source| KafkaError::ConnectReader { servers: self.servers(), source })
+    }
+}

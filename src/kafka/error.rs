@@ -1,0 +1,73 @@
+//! What can go wrong with Kafka, with the context that a person needs to act on it.
+
+use krafka::KrafkaError;
+
+use crate::config::tls::TlsError;
+
+/// A failure of a Kafka operation.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    /// No broker answered.
+    #[error("can't reach Kafka at {servers}: {source}")]
+    Connect {
+        /// The bootstrap servers tried.
+        servers: String,
+        /// Why.
+        #[source]
+        source: KrafkaError,
+    },
+    /// A request was answered with an error, or not at all.
+    #[error("{what}: {source}")]
+    Request {
+        /// What was asked, e.g. `create topic "orders"`.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: KrafkaError,
+    },
+    /// A partition could not be read.
+    #[error("read {topic}[{partition}]: {source}")]
+    Read {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Why it failed.
+        #[source]
+        source: rskafka::client::error::Error,
+    },
+    /// The reading client could not be made.
+    #[error("can't reach Kafka at {servers}: {source}")]
+    ConnectReader {
+        /// The bootstrap servers tried.
+        servers: String,
+        /// Why.
+        #[source]
+        source: rskafka::client::error::Error,
+    },
+    /// The topic does not exist.
+    #[error("topic {0:?} does not exist; `kboard topics create {0}` makes it")]
+    UnknownTopic(String),
+    /// A certificate or key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl KafkaError {
+    /// Wraps a client error with what was asked.
+    pub fn request(what: impl Into<String>) -> impl FnOnce(KrafkaError) -> Self {
+        let what = what.into();
+        move |source| Self::Request { what, source }
+    }
+
+    /// Whether the same call may succeed later: the cluster is away, or busy with itself.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } | Self::Request { source, .. } => {
+                source.is_retriable() || matches!(source, KrafkaError::DeliveryTimeout { .. })
+            }
+            Self::Read { .. } | Self::ConnectReader { .. } => true,
+            Self::UnknownTopic(_) | Self::Tls(_) => false,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! kboard: event-driven applications on Apache Kafka and Redis in one executable, with the tools to see inside them.
+//!
+//! # Map
+//! - [`cli`]: one file a subcommand; each owns its arguments and one `run`.
+//! - [`config`]: settings: flag > environment > `kboard.toml` > default.
+//! - [`kafka`]: the cluster's clients, producer, consumer runtime, partition reads, administration, events, dead letters.
+//! - [`redis`]: the client, projections (a batch and its offsets in one atomic script), subscriptions.
+//! - [`live`]: from one Redis subscription to any number of viewers: hub, Server-Sent Events.
+//! - [`apps`]: the applications: topics, groups, routes and pages of each; the registry lists them.
+//! - [`web`]: the HTTP server: accept loop, limits, errors, assets, health.
+//! - [`telemetry`]: every metric declared once, and the log.
+//!
+//! Arrows point one way: `cli` → `apps`, `web` → `live` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
+//! an app, and no app imports another.
+
+pub mod cli;
+pub mod config;
+pub mod kafka;
+pub mod telemetry;

@@ -1,0 +1,3 @@
+//! What the process tells about itself: its log and its metrics.
+
+pub mod logs;
