@@ -16,4 +16,6 @@
 pub mod cli;
 pub mod config;
 pub mod kafka;
+pub mod live;
+pub mod redis;
 pub mod telemetry;

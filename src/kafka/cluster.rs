@@ -19,6 +19,10 @@ const CLIENT_ID: &str = "kboard";
 /// A response of the broker larger than this is refused: 100 MB, Kafka's own `socket.request.max.bytes`.
 const MAX_RESPONSE_BYTES: usize = 100 * 1024 * 1024;
 
+/// A request to write must fail in time for the POST behind it to be answered.
+const PRODUCE_REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A Kafka cluster and the clients for it, each connected when first used. Cheap to clone.
 #[derive(Clone)]
 pub struct Cluster {
@@ -55,7 +59,7 @@ impl Cluster {
     /// # Errors
     /// [`KafkaError::Connect`] when no broker answers.
     pub async fn producing(&self) -> Result<&Kafka, KafkaError> {
-        self.inner.producing.get_or_try_init(|| self.connect()).await
+        self.inner.producing.get_or_try_init(|| self.connect(PRODUCE_REQUEST_TIMEOUT)).await
     }
 
     /// The client for consuming.
@@ -63,7 +67,7 @@ impl Cluster {
     /// # Errors
     /// [`KafkaError::Connect`] when no broker answers.
     pub async fn consuming(&self) -> Result<&Kafka, KafkaError> {
-        self.inner.consuming.get_or_try_init(|| self.connect()).await
+        self.inner.consuming.get_or_try_init(|| self.connect(REQUEST_TIMEOUT)).await
     }
 
     /// The client for reading partitions by offset (history, replay).
@@ -74,11 +78,11 @@ impl Cluster {
         self.inner.reading.get_or_try_init(|| self.connect_reader()).await
     }
 
-    async fn connect(&self) -> Result<Kafka, KafkaError> {
+    async fn connect(&self, request_timeout: Duration) -> Result<Kafka, KafkaError> {
         Kafka::builder(self.servers())
             .client_id(CLIENT_ID)
             .security(self.security())
-            .request_timeout(Duration::from_secs(10))
+            .request_timeout(request_timeout)
             .connect_timeout(Duration::from_secs(3))
             .max_response_size(MAX_RESPONSE_BYTES)
             .connect()

@@ -1,3 +1,5 @@
 //! What the process tells about itself: its log and its metrics.
 
+pub mod instruments;
 pub mod logs;
+pub mod metrics;

@@ -1,0 +1,153 @@
+//! Which partitions this member has, and where each stands.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use krafka::consumer::{Consumer, ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition};
+
+use super::health::GroupHealth;
+use crate::telemetry::instruments::PartitionInstruments;
+
+/// A partition's standing in this member.
+pub struct Standing {
+    /// The next offset to handle, once the state has been asked; `None` when the state has seen nothing yet.
+    pub next: Option<i64>,
+    /// Whether the state has been asked; until then the partition is paused.
+    pub positioned: bool,
+    /// The offset last committed to Kafka.
+    pub committed: Option<i64>,
+    /// Timestamp (ms) of the last handled record.
+    pub last_timestamp: i64,
+    /// Its metrics.
+    pub instruments: Arc<PartitionInstruments>,
+}
+
+/// The assignment, shared between the loop and the rebalance listener. The listener runs inside `poll`, so the two
+/// never touch it at once; the mutex only says so to the compiler.
+#[derive(Clone, Default)]
+pub struct Assignment {
+    partitions: Arc<Mutex<HashMap<TopicPartition, Standing>>>,
+}
+
+impl Assignment {
+    /// The partitions, to read and change.
+    pub fn lock(&self) -> MutexGuard<'_, HashMap<TopicPartition, Standing>> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Partitions whose state has not been asked for its position yet.
+    pub fn unpositioned(&self) -> Vec<TopicPartition> {
+        self.select(|standing| !standing.positioned)
+    }
+
+    /// Partitions that are being handled.
+    pub fn positioned(&self) -> Vec<TopicPartition> {
+        self.select(|standing| standing.positioned)
+    }
+
+    fn select(&self, matches: impl Fn(&Standing) -> bool) -> Vec<TopicPartition> {
+        self.lock().iter().filter(|(_, standing)| matches(standing)).map(|(partition, _)| partition.clone()).collect()
+    }
+
+    /// Offsets that were handled but not committed yet, of those partitions that `select` takes.
+    pub fn uncommitted(&self, select: impl Fn(&TopicPartition) -> bool) -> Vec<(TopicPartition, OffsetAndMetadata)> {
+        (self.lock().iter())
+            .filter(|(partition, standing)| {
+                select(partition) && standing.next.is_some() && standing.next != standing.committed
+            })
+            .filter_map(|(partition, standing)| Some((partition.clone(), OffsetAndMetadata::new(standing.next?))))
+            .collect()
+    }
+
+    /// Notes that offsets were committed.
+    pub fn committed(&self, offsets: &[(TopicPartition, OffsetAndMetadata)]) {
+        let mut partitions = self.lock();
+        for (partition, committed) in offsets {
+            if let Some(standing) = partitions.get_mut(partition) {
+                standing.committed = Some(committed.offset);
+            }
+        }
+    }
+}
+
+/// Keeps the [`Assignment`] true through rebalances.
+pub struct Listener {
+    pub group: String,
+    pub assignment: Assignment,
+    pub health: GroupHealth,
+    /// Set once the consumer that owns this listener exists.
+    pub consumer: Arc<OnceLock<Weak<Consumer>>>,
+}
+
+impl Listener {
+    fn consumer(&self) -> Option<Arc<Consumer>> {
+        self.consumer.get().and_then(Weak::upgrade)
+    }
+
+    fn changed(&self) {
+        let partitions = self.assignment.lock().len();
+        metrics::counter!(crate::telemetry::metrics::CONSUMER_REBALANCES.name, "consumer_group" => self.group.clone())
+            .increment(1);
+        self.health.joined(partitions);
+    }
+}
+
+impl ConsumerRebalanceListener for Listener {
+    async fn on_partitions_assigned(&self, partitions: &[TopicPartition]) {
+        if let Some(consumer) = self.consumer() {
+            // Nothing may be fetched before the state has said where it stands.
+            for partition in partitions {
+                consumer.pause(partition.topic(), &[partition.partition()]).await;
+            }
+        }
+        let mut standings = self.assignment.lock();
+        for partition in partitions {
+            let instruments = PartitionInstruments::new(&self.group, partition.topic(), partition.partition());
+            standings.insert(
+                partition.clone(),
+                Standing {
+                    next: None,
+                    positioned: false,
+                    committed: None,
+                    last_timestamp: 0,
+                    instruments: Arc::new(instruments),
+                },
+            );
+        }
+        drop(standings);
+        self.changed();
+        if !partitions.is_empty() {
+            tracing::info!(group = %self.group, partitions = %names(partitions), "partitions assigned");
+        }
+    }
+
+    async fn on_partitions_revoked(&self, partitions: &[TopicPartition]) {
+        let offsets = self.assignment.uncommitted(|partition| partitions.contains(partition));
+        if let Some(consumer) = self.consumer()
+            && !offsets.is_empty()
+            && let Err(error) = consumer.commit_offsets(offsets).await
+        {
+            // The state's own offset is the truth, so this only makes the tools late.
+            tracing::debug!(group = %self.group, %error, "final commit failed");
+        }
+        self.on_partitions_lost(partitions).await;
+    }
+
+    async fn on_partitions_lost(&self, partitions: &[TopicPartition]) {
+        let mut standings = self.assignment.lock();
+        for partition in partitions {
+            standings.remove(partition);
+        }
+        drop(standings);
+        self.changed();
+        if !partitions.is_empty() {
+            tracing::info!(group = %self.group, partitions = %names(partitions), "partitions given back");
+        }
+    }
+}
+
+fn names(partitions: &[TopicPartition]) -> String {
+    let mut names: Vec<_> = partitions.iter().map(|tp| format!("{}-{}", tp.topic(), tp.partition())).collect();
+    names.sort();
+    names.join(" ")
+}

@@ -1,0 +1,77 @@
+//! What a group does with records: the part that an app writes.
+
+use std::future::Future;
+
+use krafka::ConsumerRecord;
+use krafka::consumer::TopicPartition;
+
+/// What becomes of one record. Deciding is pure, so it is tested without a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<E> {
+    /// It has this effect.
+    Done(E),
+    /// It can't be handled now, but may be later.
+    Retry(String),
+    /// It can never be handled: it goes to the dead-letter topic.
+    Poison(String),
+}
+
+/// The effects of a run of records of one partition.
+#[derive(Clone, Debug)]
+pub struct PartitionEffects<E> {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The offset at which the runtime believes the state to stand; `None` when the state has none yet.
+    pub expected: Option<i64>,
+    /// The effects with the offset and timestamp (ms) of their records, in order.
+    pub effects: Vec<Effect<E>>,
+    /// The offset after the last record, which the state must keep together with the effects.
+    pub next: i64,
+}
+
+/// The effect of one record.
+#[derive(Clone, Debug)]
+pub struct Effect<E> {
+    /// The record's offset.
+    pub offset: i64,
+    /// The record's timestamp, in milliseconds since the epoch.
+    pub timestamp: i64,
+    /// What to do.
+    pub effect: E,
+}
+
+/// Why effects could not be applied. Nothing was applied then.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The store is away, or busy; the same call may succeed later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A rebuild holds the state; wait for its end.
+    #[error("a replay is rebuilding the state")]
+    Fenced,
+    /// The state stands before what the runtime applied: it was lost or rolled back. Each partition comes with the
+    /// offset to go back to, `None` for the start of the log.
+    #[error("the state was rolled back")]
+    RolledBack(Vec<(TopicPartition, Option<i64>)>),
+}
+
+/// One group's work. The runtime polls, asks [`plan`](Handler::plan) what each record means, sends poison to the
+/// dead-letter topic, and has the effects [`apply`](Handler::apply)ed together with the offsets behind them.
+pub trait Handler: Send + Sync + 'static {
+    /// The effect of a record.
+    type Effect: Clone + Send + Sync + 'static;
+
+    /// Decides what becomes of a record. Pure: the same record always has the same outcome, or `Retry`.
+    fn plan(&self, record: &ConsumerRecord) -> Outcome<Self::Effect>;
+
+    /// The offset at which the state stands for a partition; `None` when it has seen nothing of it.
+    fn position(&self, partition: &TopicPartition) -> impl Future<Output = Result<Option<i64>, ApplyError>> + Send;
+
+    /// Applies the effects of one or more partitions and keeps their offsets, all in one atomic step. Effects of
+    /// offsets that the state has already seen are skipped.
+    fn apply(&self, batch: &[PartitionEffects<Self::Effect>]) -> impl Future<Output = Result<(), ApplyError>> + Send;
+
+    /// Tells that the state was found rolled back, or that a partition must be read from its start again
+    /// (`forget`): whoever follows the state must take it for a new one.
+    fn rewound(&self, forget: &[TopicPartition]) -> impl Future<Output = Result<(), ApplyError>> + Send;
+}

@@ -1,0 +1,138 @@
+//! Records in hand: polled, not yet applied. At most one poll's worth a partition, so memory is bounded.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use krafka::ConsumerRecord;
+use krafka::consumer::TopicPartition;
+
+use super::handler::{Effect, Handler, Outcome, PartitionEffects};
+
+/// The records in hand of one partition.
+#[derive(Default)]
+struct Queue {
+    records: VecDeque<ConsumerRecord>,
+    /// Failed attempts at the first record.
+    attempts: u32,
+    /// The first offset that has not been sent to the dead-letter topic, so that a repeated attempt sends none twice.
+    dead_before: i64,
+}
+
+/// All records in hand.
+#[derive(Default)]
+pub struct Work {
+    queues: BTreeMap<(String, i32), Queue>,
+}
+
+/// What one round does: dead letters first, then the effects, then nothing of it is in hand any more.
+pub struct Plan<E> {
+    /// Records to send to the dead-letter topic, with the reason and the number of attempts.
+    pub dead: Vec<(ConsumerRecord, String, u32)>,
+    /// The effects by partition.
+    pub effects: Vec<PartitionEffects<E>>,
+    /// How many records of each of those partitions the round takes, and how many of them are dead letters.
+    pub taken: Vec<Taken>,
+    /// Whether some record has to be tried again later.
+    pub retrying: bool,
+}
+
+/// What a round takes of one partition.
+pub struct Taken {
+    /// Records.
+    pub records: usize,
+    /// Those of them that are dead letters.
+    pub dead: usize,
+    /// Timestamp (ms) of the last one.
+    pub last_timestamp: i64,
+}
+
+impl Work {
+    /// Whether nothing is in hand.
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Takes polled records in.
+    pub fn add(&mut self, records: Vec<ConsumerRecord>) {
+        for record in records {
+            let key = (record.topic.to_string(), record.partition);
+            self.queues.entry(key).or_default().records.push_back(record);
+        }
+    }
+
+    /// The partitions with records in hand.
+    pub fn partitions(&self) -> Vec<TopicPartition> {
+        self.queues.keys().map(|(topic, partition)| TopicPartition::new(topic, *partition)).collect()
+    }
+
+    /// Drops the records of partitions that `keep` doesn't want: they belong to somebody else now.
+    pub fn retain(&mut self, keep: impl Fn(&TopicPartition) -> bool) {
+        self.queues.retain(|(topic, partition), _| keep(&TopicPartition::new(topic, *partition)));
+    }
+
+    /// Asks `handler` what becomes of everything in hand. A record that must be retried stops its partition there,
+    /// until `max_attempts` are used up; then it is dead.
+    pub fn plan<H: Handler>(
+        &self,
+        handler: &H,
+        expected: impl Fn(&TopicPartition) -> Option<i64>,
+        max_attempts: u32,
+    ) -> Plan<H::Effect> {
+        let mut plan = Plan { dead: Vec::new(), effects: Vec::new(), taken: Vec::new(), retrying: false };
+        for ((topic, number), queue) in &self.queues {
+            let mut effects = Vec::with_capacity(queue.records.len());
+            let mut taken = Taken { records: 0, dead: 0, last_timestamp: 0 };
+            for (index, record) in queue.records.iter().enumerate() {
+                let attempts = if index == 0 { queue.attempts + 1 } else { 1 };
+                match handler.plan(record) {
+                    Outcome::Done(effect) => {
+                        effects.push(Effect { offset: record.offset, timestamp: record.timestamp, effect });
+                    }
+                    Outcome::Retry(_) if attempts < max_attempts => {
+                        plan.retrying = true;
+                        break;
+                    }
+                    Outcome::Poison(reason) | Outcome::Retry(reason) => {
+                        taken.dead += 1;
+                        if record.offset >= queue.dead_before {
+                            plan.dead.push((record.clone(), reason, attempts));
+                        }
+                    }
+                }
+                taken.records += 1;
+                taken.last_timestamp = record.timestamp;
+            }
+            let partition = TopicPartition::new(topic, *number);
+            let Some(last) = taken.records.checked_sub(1).and_then(|last| queue.records.get(last)) else { continue };
+            plan.effects.push(PartitionEffects {
+                expected: expected(&partition),
+                partition,
+                effects,
+                next: last.offset + 1,
+            });
+            plan.taken.push(taken);
+        }
+        plan
+    }
+
+    /// Notes that a dead letter was acknowledged.
+    pub fn dead_lettered(&mut self, record: &ConsumerRecord) {
+        if let Some(queue) = self.queues.get_mut(&(record.topic.to_string(), record.partition)) {
+            queue.dead_before = record.offset + 1;
+        }
+    }
+
+    /// Lets go of what a round took; what is left starts with a record that failed once more.
+    pub fn done<E>(&mut self, plan: &Plan<E>) {
+        let taken: BTreeMap<(String, i32), usize> = (plan.effects.iter().zip(&plan.taken))
+            .map(|(effects, taken)| {
+                ((effects.partition.topic().to_owned(), effects.partition.partition()), taken.records)
+            })
+            .collect();
+        for (key, queue) in &mut self.queues {
+            let count = taken.get(key).copied().unwrap_or(0);
+            queue.records.drain(..count);
+            queue.attempts = if count > 0 { 1 } else { queue.attempts + 1 };
+        }
+        self.queues.retain(|_, queue| !queue.records.is_empty());
+    }
+}

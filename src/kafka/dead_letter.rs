@@ -1,0 +1,63 @@
+//! Dead letters: records that can't be handled leave their partition for `<topic>.dlq`, untouched, with their history
+//! in headers.
+//!
+//! A crash between the dead letter and the offset that skips it sends the letter again: at least once, never lost.
+//! Its origin (topic, partition, offset) tells the copies apart.
+
+use bytes::Bytes;
+use krafka::ConsumerRecord;
+
+use super::KafkaError;
+use super::event::{Headers, now_ms};
+use super::producer::{Outgoing, Producer};
+
+/// The topic a dead letter came from.
+pub const ORIGIN_TOPIC: &str = "x-dlq-topic";
+/// The partition it came from.
+pub const ORIGIN_PARTITION: &str = "x-dlq-partition";
+/// Its offset there.
+pub const ORIGIN_OFFSET: &str = "x-dlq-offset";
+/// The group that gave up.
+pub const GROUP: &str = "x-dlq-group";
+/// Why.
+pub const ERROR: &str = "x-dlq-error";
+/// How often it was tried.
+pub const ATTEMPTS: &str = "x-dlq-attempts";
+/// When it was given up, in milliseconds since the epoch.
+pub const FAILED_AT: &str = "x-dlq-timestamp";
+
+/// The dead-letter topic of `topic`.
+pub fn topic_of(topic: &str) -> String {
+    format!("{topic}.dlq")
+}
+
+/// Sends `record` to its dead-letter topic and waits for the acknowledgement.
+///
+/// # Errors
+/// When Kafka did not acknowledge it; the caller must try again before it moves on.
+pub async fn send(
+    producer: &Producer,
+    group: &str,
+    record: &ConsumerRecord,
+    error: &str,
+    attempts: u32,
+) -> Result<(), KafkaError> {
+    let mut headers: Headers = record.headers.clone();
+    let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(Bytes::from(value))));
+    add(ORIGIN_TOPIC, record.topic.to_string());
+    add(ORIGIN_PARTITION, record.partition.to_string());
+    add(ORIGIN_OFFSET, record.offset.to_string());
+    add(GROUP, group.to_owned());
+    add(ERROR, error.to_owned());
+    add(ATTEMPTS, attempts.to_string());
+    add(FAILED_AT, now_ms().to_string());
+    producer
+        .send(Outgoing {
+            topic: topic_of(&record.topic),
+            key: record.key.clone(),
+            value: record.value.clone(),
+            headers,
+            timestamp: now_ms(),
+        })
+        .await
+}

@@ -1,0 +1,140 @@
+//! Events: identifiers, the headers that travel with every record, and the trace they belong to.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+/// Identifies the event; a UUIDv7.
+pub const EVENT_ID: &str = "x-event-id";
+/// What happened, e.g. `MessagePosted`.
+pub const EVENT_TYPE: &str = "x-event-type";
+/// The version of the event's shape.
+pub const EVENT_VERSION: &str = "x-event-version";
+/// Ties together everything that one request set off.
+pub const CORRELATION_ID: &str = "x-correlation-id";
+/// The trace the event belongs to, as 32 hexadecimal digits.
+pub const TRACE_ID: &str = "x-trace-id";
+/// The program that wrote the event.
+pub const SOURCE: &str = "x-source";
+/// When the event happened, in milliseconds since the epoch.
+pub const TIMESTAMP: &str = "x-timestamp";
+/// The W3C trace context (<https://www.w3.org/TR/trace-context/>).
+pub const TRACEPARENT: &str = "traceparent";
+/// What makes a repeated request the same one; a projection shows it once.
+pub const IDEMPOTENCY_KEY: &str = "x-idempotency-key";
+
+/// Headers of a record, in order.
+pub type Headers = Vec<(String, Option<Bytes>)>;
+
+/// Milliseconds since the epoch, now.
+pub fn now_ms() -> i64 {
+    // The clock of a running machine stands between 1970 and the year 292 million.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64)
+}
+
+/// A trace context: the trace and the span that an event was made in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// The trace; not zero.
+    pub trace_id: u128,
+    /// The span; not zero.
+    pub span_id: u64,
+    /// Whether the caller records the trace.
+    pub sampled: bool,
+}
+
+impl TraceContext {
+    /// A new trace, for a request that brought none.
+    pub fn random() -> Self {
+        Self { trace_id: Uuid::new_v4().as_u128().max(1), span_id: random_span(), sampled: false }
+    }
+
+    /// Reads a `traceparent` header of version 00; `None` when it isn't one, as the standard asks.
+    pub fn parse(header: &str) -> Option<Self> {
+        let mut parts = header.split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let hex = |text: &str, len: usize| {
+            text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        };
+        if version != "00" || parts.next().is_some() || !hex(trace, 32) || !hex(span, 16) || !hex(flags, 2) {
+            return None;
+        }
+        let trace_id = u128::from_str_radix(trace, 16).ok().filter(|&id| id != 0)?;
+        let span_id = u64::from_str_radix(span, 16).ok().filter(|&id| id != 0)?;
+        let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
+        Some(Self { trace_id, span_id, sampled })
+    }
+
+    /// The same trace, seen from a new span.
+    pub fn child(self) -> Self {
+        Self { span_id: random_span(), ..self }
+    }
+
+    /// The `traceparent` header.
+    pub fn header(&self) -> String {
+        format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    }
+}
+
+fn random_span() -> u64 {
+    (Uuid::new_v4().as_u128() as u64).max(1)
+}
+
+/// What a record says about itself, beside its value.
+#[derive(Clone, Debug)]
+pub struct EventMeta {
+    /// The event's type.
+    pub event_type: &'static str,
+    /// The version of its shape.
+    pub version: &'static str,
+    /// The correlation, usually the id of the request or of the first event.
+    pub correlation_id: String,
+    /// The trace.
+    pub trace: TraceContext,
+    /// When it happened, in milliseconds since the epoch.
+    pub timestamp: i64,
+}
+
+impl EventMeta {
+    /// The headers of the event with id `event_id`.
+    pub fn headers(&self, event_id: &str) -> Headers {
+        let text = |name: &str, value: String| (name.to_owned(), Some(Bytes::from(value)));
+        vec![
+            text(EVENT_ID, event_id.to_owned()),
+            text(EVENT_TYPE, self.event_type.to_owned()),
+            text(EVENT_VERSION, self.version.to_owned()),
+            text(CORRELATION_ID, self.correlation_id.clone()),
+            text(TRACE_ID, format!("{:032x}", self.trace.trace_id)),
+            text(SOURCE, "kboard".to_owned()),
+            text(TIMESTAMP, self.timestamp.to_string()),
+            text(TRACEPARENT, self.trace.header()),
+        ]
+    }
+}
+
+/// The value of the first header with this name, as text.
+pub fn header_str<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    let (_, value) = headers.iter().find(|(key, _)| key == name)?;
+    std::str::from_utf8(value.as_ref()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_context_survives_its_header() {
+        let context = TraceContext::random();
+        assert_eq!(TraceContext::parse(&context.header()), Some(context));
+        assert_eq!(context.child().trace_id, context.trace_id);
+    }
+
+    #[test]
+    fn a_malformed_traceparent_is_no_trace() {
+        let zeros = format!("00-{}-{}-01", "0".repeat(32), "0".repeat(16));
+        for header in ["", "00", "00-xyz-abc-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &zeros] {
+            assert_eq!(TraceContext::parse(header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The one place that connects to Redis.
+
+use std::time::{Duration, Instant};
+
+use fred::clients::{Client, SubscriberClient};
+use fred::interfaces::{ClientLike, EventInterface};
+use fred::types::config::{Config, ReconnectPolicy, TlsConfig};
+use fred::types::scripts::Script;
+use fred::types::{Builder, FromValue, Value};
+use metrics::gauge;
+
+use crate::config::tls::TlsError;
+use crate::config::{RedisSettings, Tls, masked_url, tls};
+use crate::telemetry::instruments::RedisInstruments;
+use crate::telemetry::metrics as m;
+
+/// How long a command may take before the caller hears that Redis is away.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
+/// Published messages that may wait for this process to take them. Beyond it the hub notices a gap and fills it from
+/// the window, so this trades memory against work.
+const SUBSCRIPTION_BUFFER: usize = 16_384;
+
+/// What can go wrong with Redis.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisError {
+    /// The server can't be reached, or refused the login.
+    #[error("can't reach Redis at {url}: {source}")]
+    Connect {
+        /// The address, without its password.
+        url: String,
+        /// Why.
+        #[source]
+        source: fred::error::Error,
+    },
+    /// A command failed.
+    #[error("Redis {operation}: {source}")]
+    Command {
+        /// What was asked.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: fred::error::Error,
+    },
+    /// A script answered something that this version doesn't know.
+    #[error("Redis {operation}: unexpected answer {answer}")]
+    Answer {
+        /// What was asked.
+        operation: &'static str,
+        /// What came.
+        answer: String,
+    },
+    /// A certificate can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A connection to Redis that mends itself. Cheap to clone.
+#[derive(Clone)]
+pub struct Redis {
+    client: Client,
+    settings: RedisSettings,
+}
+
+impl Redis {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`RedisError::Connect`] when the server doesn't answer or refuses the login.
+    pub async fn connect(settings: &RedisSettings) -> Result<Self, RedisError> {
+        let client = builder(settings)?.build().map_err(|source| refused(settings, source))?;
+        client.init().await.map_err(|source| refused(settings, source))?;
+        watch("commands", &client);
+        Ok(Self { client, settings: settings.clone() })
+    }
+
+    /// A second connection, for subscriptions.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn subscriber(&self) -> Result<SubscriberClient, RedisError> {
+        let refused = |source| refused(&self.settings, source);
+        let subscriber = builder(&self.settings)?.build_subscriber_client().map_err(refused)?;
+        subscriber.init().await.map_err(refused)?;
+        watch("subscriber", &subscriber);
+        Ok(subscriber)
+    }
+
+    /// The client, for single commands.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The address, without its password.
+    pub fn address(&self) -> String {
+        masked_url(&self.settings.url)
+    }
+
+    /// Asks whether the server answers.
+    ///
+    /// # Errors
+    /// When it doesn't.
+    pub async fn ping(&self) -> Result<(), RedisError> {
+        self.client.ping(None).await.map_err(|source| RedisError::Command { operation: "ping", source })
+    }
+
+    /// Closes the connection.
+    pub async fn close(&self) {
+        // It ends with the process anyway.
+        let _ = self.client.quit().await;
+    }
+}
+
+/// A Lua script with its metrics; sent whole once and then called by its hash.
+pub struct Call {
+    operation: &'static str,
+    script: Script,
+    instruments: RedisInstruments,
+}
+
+impl Call {
+    /// The script `source`, named `operation` in metrics and errors.
+    pub fn new(operation: &'static str, source: &'static str) -> Self {
+        Self { operation, script: Script::from_lua(source), instruments: RedisInstruments::new(operation) }
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// [`RedisError::Command`].
+    pub async fn run<T: FromValue>(&self, redis: &Redis, keys: Vec<String>, args: Vec<Value>) -> Result<T, RedisError> {
+        let started = Instant::now();
+        let result = self.script.evalsha_with_reload(&redis.client, keys, args).await;
+        self.instruments.ended(started.elapsed(), result.is_ok());
+        result.map_err(|source| RedisError::Command { operation: self.operation, source })
+    }
+}
+
+fn builder(settings: &RedisSettings) -> Result<Builder, RedisError> {
+    let mut config = Config::from_url(settings.url.as_str()).map_err(|source| refused(settings, source))?;
+    if settings.url.scheme() == "rediss" {
+        let tls = Tls { ca: settings.tls_ca.clone(), identity: None };
+        config.tls = Some(TlsConfig::from(tls::client_config(&tls)?));
+    }
+    let mut builder = Builder::from_config(config);
+    builder
+        .set_policy(ReconnectPolicy::new_exponential(0, 50, 2_000, 2))
+        .with_performance_config(|performance| {
+            performance.default_command_timeout = COMMAND_TIMEOUT;
+            performance.broadcast_channel_capacity = SUBSCRIPTION_BUFFER;
+        })
+        .with_connection_config(|connection| {
+            connection.connection_timeout = Duration::from_secs(3);
+            connection.internal_command_timeout = COMMAND_TIMEOUT;
+            // Callers know better than the client whether a command may be sent again.
+            connection.max_command_attempts = 1;
+            connection.unresponsive.max_timeout = Some(Duration::from_secs(5));
+            connection.tcp.nodelay = Some(true);
+        });
+    Ok(builder)
+}
+
+fn refused(settings: &RedisSettings, source: fred::error::Error) -> RedisError {
+    RedisError::Connect { url: masked_url(&settings.url), source }
+}
+
+/// Logs when a connection is lost and found, and keeps its gauge.
+fn watch(kind: &'static str, client: &impl EventInterface) {
+    let connected = gauge!(m::REDIS_CONNECTED.name, "client_type" => kind);
+    connected.set(1.0);
+    let lost = connected.clone();
+    client.on_error(move |(error, _)| {
+        lost.set(0.0);
+        tracing::warn!(client = kind, %error, "lost Redis");
+        async { Ok(()) }
+    });
+    client.on_reconnect(move |_| {
+        connected.set(1.0);
+        tracing::info!(client = kind, "connected to Redis");
+        async { Ok(()) }
+    });
+}

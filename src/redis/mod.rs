@@ -1,0 +1,10 @@
+//! Redis: one place to connect, projections, and subscriptions.
+//!
+//! - [`client`]: the connections, made from the settings.
+//! - [`window`]: a projection of the newest messages: batch and offsets in one atomic script.
+
+pub mod client;
+pub mod window;
+
+pub use client::{Redis, RedisError};
+pub use window::Window;

@@ -1,0 +1,73 @@
+-- Applies a batch of messages and the offsets behind them, all or nothing, exactly once.
+--
+-- KEYS  1 window (list, newest first)   2 state (hash: epoch, seq, one field a partition with its next offset)
+--       3 positions (list beside the window: "field:offset")   4 seen (sorted set: idempotency key by time)
+--       5 fence (exists while a replay rebuilds the state)
+-- ARGV  1 token of the replay that may pass the fence, or ''   2 channel to publish on, or ''
+--       3 length of the window   4 an epoch for a state that has none   5 now, ms   6 how long keys are kept, ms
+--       7 number of partitions, then for each: field, offset the caller expects the state to stand at or '', next offset
+--       then the messages in order, for each: number of its partition (from 1), offset, JSON without its closing
+--       brace, idempotency key or ''
+--
+-- Answers {'applied', epoch, seq, applied, length of the window}, {'fenced'},
+-- or {'rolled-back', number of the partition, its offset or '', ...}.
+
+local fence = redis.call('GET', KEYS[5])
+if fence and fence ~= ARGV[1] then return {'fenced'} end
+
+local channel, length, now = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
+local partitions = tonumber(ARGV[7])
+local fields, stored, behind = {}, {}, {}
+for p = 1, partitions do
+  local at = 8 + (p - 1) * 3
+  fields[p] = ARGV[at]
+  local current = redis.call('HGET', KEYS[2], ARGV[at])
+  local expected = ARGV[at + 1]
+  if expected ~= '' and (not current or tonumber(current) < tonumber(expected)) then
+    behind[#behind + 1] = tostring(p)
+    behind[#behind + 1] = current or ''
+  end
+  stored[p] = tonumber(current or 0)
+end
+if #behind > 0 then return {'rolled-back', unpack(behind)} end
+
+local epoch = redis.call('HGET', KEYS[2], 'epoch')
+if not epoch then
+  epoch = ARGV[4]
+  redis.call('HSET', KEYS[2], 'epoch', epoch)
+end
+
+-- Keep what the state has not seen.
+local bodies, positions = {}, {}
+local kept = 0
+for at = 8 + partitions * 3, #ARGV, 4 do
+  local p, offset, key = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 3]
+  if offset >= stored[p] and (key == '' or redis.call('ZADD', KEYS[4], 'NX', now, key) == 1) then
+    kept = kept + 1
+    bodies[kept] = ARGV[at + 2]
+    positions[kept] = fields[p] .. ':' .. ARGV[at + 1]
+  end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - tonumber(ARGV[6]))
+
+-- Number them, and push those that the window will still hold.
+local seq = redis.call('HINCRBY', KEYS[2], 'seq', kept)
+local first = seq - kept
+for i = 1, kept do
+  local member = bodies[i] .. ',"seq":' .. string.format('%d', first + i) .. '}'
+  if i > kept - length then
+    redis.call('LPUSH', KEYS[1], member)
+    redis.call('LPUSH', KEYS[3], positions[i])
+  end
+  if channel ~= '' then redis.call('PUBLISH', channel, member) end
+end
+if kept > 0 then
+  redis.call('LTRIM', KEYS[1], 0, length - 1)
+  redis.call('LTRIM', KEYS[3], 0, length - 1)
+end
+
+for p = 1, partitions do
+  local next = tonumber(ARGV[8 + (p - 1) * 3 + 2])
+  if next > stored[p] then redis.call('HSET', KEYS[2], fields[p], string.format('%d', next)) end
+end
+return {'applied', epoch, seq, kept, redis.call('LLEN', KEYS[1])}

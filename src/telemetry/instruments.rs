@@ -1,0 +1,189 @@
+//! Handles to the metrics' series, looked up once and kept, so that recording on a hot path is an atomic add.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use super::metrics as m;
+
+/// The series of one produced topic.
+#[derive(Clone)]
+pub struct ProducerInstruments {
+    topic: String,
+    sent: Counter,
+    failed: Counter,
+    produced: Counter,
+    duration: Histogram,
+    size: Histogram,
+    connected: Gauge,
+}
+
+impl ProducerInstruments {
+    /// Looks up the series of `topic`.
+    pub fn new(topic: &str) -> Self {
+        let label = || topic.to_owned();
+        Self {
+            topic: label(),
+            sent: counter!(m::PRODUCER_SENT.name, "topic" => label(), "status" => "success"),
+            failed: counter!(m::PRODUCER_SENT.name, "topic" => label(), "status" => "error"),
+            produced: counter!(m::MESSAGES_PRODUCED.name, "topic" => label()),
+            duration: histogram!(m::PRODUCER_DURATION.name, "topic" => label()),
+            size: histogram!(m::PRODUCER_SIZE.name, "topic" => label()),
+            connected: gauge!(m::PRODUCER_CONNECTED.name),
+        }
+    }
+
+    /// A record was acknowledged.
+    pub fn sent(&self, took: Duration, bytes: usize) {
+        self.sent.increment(1);
+        self.produced.increment(1);
+        self.duration.record(took.as_secs_f64());
+        self.size.record(bytes as f64);
+        self.connected.set(1.0);
+    }
+
+    /// A record was not acknowledged.
+    pub fn failed(&self, error_type: &'static str) {
+        self.failed.increment(1);
+        self.connected.set(0.0);
+        counter!(m::PRODUCER_ERRORS.name, "topic" => self.topic.clone(), "error_type" => error_type).increment(1);
+    }
+}
+
+/// The series of one partition that a group consumes.
+pub struct PartitionInstruments {
+    topic: String,
+    partition: String,
+    handled: Counter,
+    dead: Counter,
+    consumed: Counter,
+    dead_letters: Counter,
+    duration: Histogram,
+    processing: Histogram,
+    lag: Gauge,
+    lag_seconds: Gauge,
+    offset: Gauge,
+    end: Gauge,
+}
+
+impl PartitionInstruments {
+    /// Looks up the series of one partition.
+    pub fn new(group: &str, topic: &str, partition: i32) -> Self {
+        let (group, topic, partition) = (group.to_owned(), topic.to_owned(), partition.to_string());
+        let per_group = |metric: m::Metric| gauge!(metric.name, "topic" => topic.clone(), "partition" => partition.clone(), "consumer_group" => group.clone());
+        let outcome = |status: &'static str| counter!(m::CONSUMER_MESSAGES.name, "topic" => topic.clone(), "partition" => partition.clone(), "status" => status);
+        Self {
+            handled: outcome("success"),
+            dead: outcome("dead_letter"),
+            consumed: counter!(m::MESSAGES_CONSUMED.name, "topic" => topic.clone(), "consumer_group" => group.clone()),
+            dead_letters: counter!(m::DEAD_LETTERS.name, "topic" => topic.clone(), "consumer_group" => group.clone()),
+            duration: histogram!(m::CONSUMER_DURATION.name, "topic" => topic.clone(), "partition" => partition.clone()),
+            processing: histogram!(m::PROCESSING_DURATION.name, "topic" => topic.clone()),
+            lag: per_group(m::CONSUMER_LAG),
+            lag_seconds: per_group(m::CONSUMER_LAG_SECONDS),
+            offset: per_group(m::CONSUMER_OFFSET),
+            end: gauge!(m::CONSUMER_END.name, "topic" => topic.clone(), "partition" => partition.clone()),
+            topic,
+            partition,
+        }
+    }
+
+    /// A batch was handled: `handled` records took effect, `dead` went to the dead-letter topic.
+    pub fn batch(&self, handled: u64, dead: u64, took: Duration) {
+        self.handled.increment(handled);
+        self.dead.increment(dead);
+        self.dead_letters.increment(dead);
+        self.consumed.increment(handled + dead);
+        self.duration.record(took.as_secs_f64());
+        self.processing.record(took.as_secs_f64());
+    }
+
+    /// Where the group stands in the partition; `age` is that of the last handled record.
+    pub fn position(&self, offset: i64, end: Option<i64>, age: Duration) {
+        self.offset.set(offset as f64);
+        if let Some(end) = end {
+            let lag = (end - offset).max(0);
+            self.end.set(end as f64);
+            self.lag.set(lag as f64);
+            self.lag_seconds.set(if lag > 0 { age.as_secs_f64() } else { 0.0 });
+        }
+    }
+
+    /// Something failed.
+    pub fn error(&self, error_type: &'static str) {
+        let (topic, partition) = (self.topic.clone(), self.partition.clone());
+        counter!(m::CONSUMER_ERRORS.name, "topic" => topic, "partition" => partition, "error_type" => error_type)
+            .increment(1);
+    }
+}
+
+/// The series of one kind of Redis operation.
+pub struct RedisInstruments {
+    succeeded: Counter,
+    failed: Counter,
+    duration: Histogram,
+}
+
+impl RedisInstruments {
+    /// Looks up the series of `operation`.
+    pub fn new(operation: &'static str) -> Self {
+        Self {
+            succeeded: counter!(m::REDIS_OPERATIONS.name, "operation" => operation, "status" => "success"),
+            failed: counter!(m::REDIS_OPERATIONS.name, "operation" => operation, "status" => "error"),
+            duration: histogram!(m::REDIS_DURATION.name, "operation" => operation),
+        }
+    }
+
+    /// An operation ended.
+    pub fn ended(&self, took: Duration, succeeded: bool) {
+        if succeeded { &self.succeeded } else { &self.failed }.increment(1);
+        self.duration.record(took.as_secs_f64());
+    }
+}
+
+/// The series of all streams to viewers.
+pub struct StreamInstruments {
+    /// Viewers connected.
+    pub active: Gauge,
+    /// Streams opened.
+    pub opened: Counter,
+    /// Streams that ended because the viewer or the server left.
+    pub closed: Counter,
+    /// Streams cut off because the viewer was too slow.
+    pub dropped: Counter,
+    /// The same, as an error.
+    pub slow: Counter,
+    /// `connected` events.
+    pub connected: Counter,
+    /// Messages.
+    pub messages: Counter,
+    /// `reset` events.
+    pub resets: Counter,
+    /// Keepalive comments.
+    pub keepalives: Counter,
+}
+
+impl StreamInstruments {
+    /// Looks the series up.
+    pub fn new() -> Self {
+        let connections = |status: &'static str| counter!(m::SSE_CONNECTIONS.name, "status" => status);
+        let sent = |kind: &'static str| counter!(m::SSE_MESSAGES.name, "type" => kind);
+        Self {
+            active: gauge!(m::SSE_ACTIVE.name),
+            opened: connections("opened"),
+            closed: connections("closed"),
+            dropped: connections("dropped"),
+            slow: counter!(m::SSE_ERRORS.name, "error_type" => "slow_client"),
+            connected: sent("connected"),
+            messages: sent("message"),
+            resets: sent("reset"),
+            keepalives: sent("keepalive"),
+        }
+    }
+}
+
+impl Default for StreamInstruments {
+    fn default() -> Self {
+        Self::new()
+    }
+}

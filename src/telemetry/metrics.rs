@@ -1,0 +1,103 @@
+//! Every metric, declared once: name, kind, help and buckets.
+//!
+//! The names and labels are those of the message board's and the architecture's documents, so that their dashboards
+//! and alerts work. Code gets its counters from the typed handles of [`super::instruments`], which look a series up
+//! once and keep it: on a hot path a metric is one atomic add.
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// What kind of series a metric is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations into buckets with these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// One metric family.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name, as Prometheus sees it.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its labels, for the documentation.
+    pub labels: &'static [&'static str],
+    /// What it tells.
+    pub help: &'static str,
+}
+
+/// Seconds: from a fifth of a millisecond, where an acknowledged produce on one machine lies, to a minute.
+const LATENCY: &[f64] =
+    &[0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Bytes: from a bare "hello" to the megabyte at which Kafka refuses a record.
+const SIZE: &[f64] = &[64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
+
+macro_rules! metrics {
+    ($($id:ident = $kind:expr, $name:literal, [$($label:literal),*], $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $id: Metric = Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help };
+        )*
+        /// Every metric of the program.
+        pub const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+metrics! {
+    PRODUCER_SENT = Kind::Counter, "kafka_producer_messages_sent_total", ["topic", "status"], "Records sent, by outcome (success, error)";
+    PRODUCER_DURATION = Kind::Histogram(LATENCY), "kafka_producer_send_duration_seconds", ["topic"], "Seconds from handing a record to the producer until the broker acknowledged it";
+    PRODUCER_SIZE = Kind::Histogram(SIZE), "kafka_producer_message_size_bytes", ["topic"], "Bytes of the records' values";
+    PRODUCER_CONNECTED = Kind::Gauge, "kafka_producer_connection_status", [], "1 while the last send was acknowledged, 0 while sends fail";
+    PRODUCER_ERRORS = Kind::Counter, "kafka_producer_errors_total", ["topic", "error_type"], "Sends that failed, by kind of error";
+    MESSAGES_PRODUCED = Kind::Counter, "kafka_messages_produced_total", ["topic"], "Records acknowledged by Kafka";
+    CONSUMER_MESSAGES = Kind::Counter, "kafka_consumer_messages_consumed_total", ["topic", "partition", "status"], "Records handled, by outcome (success, dead_letter)";
+    CONSUMER_DURATION = Kind::Histogram(LATENCY), "kafka_consumer_message_processing_duration_seconds", ["topic", "partition"], "Seconds to handle one batch of a partition, effects included";
+    CONSUMER_LAG = Kind::Gauge, "kafka_consumer_lag", ["topic", "partition", "consumer_group"], "Records between the group's position and the end of the partition";
+    CONSUMER_LAG_SECONDS = Kind::Gauge, "kafka_consumer_lag_seconds", ["topic", "partition", "consumer_group"], "Age in seconds of the last handled record while the group lags; 0 when it doesn't";
+    CONSUMER_CONNECTED = Kind::Gauge, "kafka_consumer_connection_status", [], "1 while this process is a member of its groups, 0 while it is not";
+    CONSUMER_OFFSET = Kind::Gauge, "kafka_consumer_current_offset", ["topic", "partition", "consumer_group"], "The next offset the group will handle";
+    CONSUMER_END = Kind::Gauge, "kafka_consumer_high_water_mark", ["topic", "partition"], "The partition's high watermark";
+    CONSUMER_ERRORS = Kind::Counter, "kafka_consumer_errors_total", ["topic", "partition", "error_type"], "Failures while consuming, by kind (poison, unavailable, poll, commit)";
+    CONSUMER_REBALANCES = Kind::Counter, "kafka_consumer_rebalances_total", ["consumer_group"], "Changes of this process's assignment";
+    MESSAGES_CONSUMED = Kind::Counter, "kafka_messages_consumed_total", ["topic", "consumer_group"], "Records handled by a group";
+    PROCESSING_DURATION = Kind::Histogram(LATENCY), "kafka_message_processing_duration_seconds", ["topic"], "Seconds to handle one batch, effects included";
+    DEAD_LETTERS = Kind::Counter, "kafka_dead_letters_total", ["topic", "consumer_group"], "Records sent to a dead-letter topic";
+    REDIS_OPERATIONS = Kind::Counter, "redis_operations_total", ["operation", "status"], "Redis operations, by outcome (success, error)";
+    REDIS_DURATION = Kind::Histogram(LATENCY), "redis_operation_duration_seconds", ["operation"], "Seconds a Redis operation took";
+    REDIS_CONNECTED = Kind::Gauge, "redis_connection_status", ["client_type"], "1 while the connection is up, by client (commands, subscriber)";
+    REDIS_LIST_SIZE = Kind::Gauge, "redis_messages_list_size", [], "Messages in the board's window";
+    REDIS_SUBSCRIPTIONS = Kind::Gauge, "redis_pubsub_active_subscriptions", [], "Channels this process is subscribed to";
+    HTTP_REQUESTS = Kind::Counter, "http_requests_total", ["method", "route", "status_code"], "HTTP requests answered";
+    HTTP_DURATION = Kind::Histogram(LATENCY), "http_request_duration_seconds", ["method", "route", "status_code"], "Seconds until an HTTP response began";
+    HTTP_IN_PROGRESS = Kind::Gauge, "http_requests_in_progress", ["method", "route"], "HTTP requests being answered";
+    SSE_ACTIVE = Kind::Gauge, "sse_active_connections", [], "Viewers connected to a stream";
+    SSE_CONNECTIONS = Kind::Counter, "sse_connections_total", ["status"], "Streams by how they began or ended (opened, closed, dropped)";
+    SSE_MESSAGES = Kind::Counter, "sse_messages_sent_total", ["type"], "Events written to viewers, by type (connected, message, reset, keepalive)";
+    SSE_ERRORS = Kind::Counter, "sse_errors_total", ["error_type"], "Streams that were cut off, by reason";
+}
+
+/// Makes the process's recorder and returns the handle that renders a scrape.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let mut builder = PrometheusBuilder::new();
+    for metric in ALL {
+        if let Kind::Histogram(buckets) = metric.kind {
+            builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)?;
+        }
+    }
+    let handle = builder.install_recorder()?;
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+    Ok(handle)
+}
