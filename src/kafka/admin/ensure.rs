@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use krafka::admin::{NewTopic, TopicDescription};
+use krafka::admin::NewTopic;
 use krafka::error::ErrorCode;
 use tokio::time::Instant;
 
+use super::topics::{Topic, layout};
 use super::{TopicSpec, broker_count, client, is_code};
 use crate::config::TopicDefaults;
 use crate::kafka::{Cluster, KafkaError};
@@ -58,7 +59,8 @@ pub async fn ensure_topics(
             created.push(topic.clone());
         }
     }
-    await_leaders(cluster, &wanted).await?;
+    let names: Vec<String> = wanted.into_iter().map(|topic| topic.name).collect();
+    await_leaders(cluster, &names).await?;
     Ok(created)
 }
 
@@ -112,49 +114,37 @@ pub async fn create(cluster: &Cluster, topic: &CreatedTopic, validate_only: bool
 ///
 /// # Errors
 /// One has none after a while; the error names it.
-pub async fn await_leaders(cluster: &Cluster, topics: &[CreatedTopic]) -> Result<(), KafkaError> {
+pub async fn await_leaders(cluster: &Cluster, topics: &[String]) -> Result<(), KafkaError> {
     let deadline = Instant::now() + LEADER_TIMEOUT;
     loop {
-        let admin = client(cluster).await?;
-        let names = topics.iter().map(|topic| &topic.name);
-        let described = admin.describe_topics(names, Default::default()).await;
-        let described = described.map_err(KafkaError::request("describe topics"))?;
-        let waiting =
-            topics.iter().find(|topic| !matches!(described.get(&topic.name), Some(Ok(found)) if is_led(found)));
-        let Some(topic) = waiting else { return Ok(()) };
+        let found = layout(cluster, topics).await?;
+        let is_led = |name: &&String| found.get(*name).is_some_and(Topic::is_led);
+        let Some(waiting) = topics.iter().find(|name| !is_led(name)) else { return Ok(()) };
         if Instant::now() >= deadline {
-            return Err(KafkaError::NoLeader { topic: topic.name.clone(), waited: LEADER_TIMEOUT });
+            return Err(KafkaError::NoLeader { topic: waiting.clone(), waited: LEADER_TIMEOUT });
         }
         tokio::time::sleep(LEADER_POLL).await;
     }
 }
 
-fn is_led(topic: &TopicDescription) -> bool {
-    !topic.partitions.is_empty() && topic.partitions.iter().all(|partition| partition.leader.is_some())
-}
-
 async fn missing<'a>(cluster: &Cluster, specs: &'a [TopicSpec]) -> Result<Vec<&'a TopicSpec>, KafkaError> {
-    let admin = client(cluster).await?;
-    let described = admin.describe_topics(specs.iter().map(|spec| &spec.name), Default::default()).await;
-    let mut described = described.map_err(KafkaError::request("describe topics"))?;
-    let mut missing = Vec::new();
-    for spec in specs {
-        match described.remove(&spec.name) {
-            Some(Ok(found)) => warn_if_smaller(spec, &found),
-            Some(Err(error)) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => missing.push(spec),
-            Some(Err(source)) => return Err(KafkaError::request(format!("describe topic {:?}", spec.name))(source)),
-            // A topic that two apps name was answered at its first spec.
-            None => {}
+    let found = layout(cluster, specs.iter().map(|spec| &spec.name)).await?;
+    for (spec, topic) in specs.iter().filter_map(|spec| Some((spec, found.get(&spec.name)?))) {
+        let (topic, partitions) = (&topic.name, topic.partitions.len());
+        if i32::try_from(partitions).is_ok_and(|partitions| partitions < spec.partitions) {
+            tracing::warn!(
+                topic,
+                partitions,
+                wanted = spec.partitions,
+                "topic has fewer partitions than its app wants"
+            );
         }
     }
+    let mut missing: Vec<&TopicSpec> = specs.iter().filter(|spec| !found.contains_key(&spec.name)).collect();
+    // Two apps may share a topic.
+    missing.sort_by_key(|spec| &spec.name);
+    missing.dedup_by_key(|spec| &spec.name);
     Ok(missing)
-}
-
-fn warn_if_smaller(spec: &TopicSpec, found: &TopicDescription) {
-    let (topic, partitions) = (&spec.name, found.partitions.len());
-    if i32::try_from(partitions).is_ok_and(|partitions| partitions < spec.partitions) {
-        tracing::warn!(topic, partitions, wanted = spec.partitions, "topic has fewer partitions than its app wants");
-    }
 }
 
 #[cfg(test)]

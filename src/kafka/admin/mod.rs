@@ -1,8 +1,14 @@
 //! Administration: topics as they should be, topics and groups as they are, and the way from one to the other.
 //!
 //! - [`ensure`]: creates the topics that are missing, for `serve`.
+//! - [`topics`], [`settings`]: topics as they are.
+//! - [`plan`]: what would have to change, a pure function; [`apply`] carries it out.
 
+pub mod apply;
 pub mod ensure;
+pub mod plan;
+pub mod settings;
+pub mod topics;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
