@@ -4,6 +4,7 @@ mod config;
 mod output;
 mod settings;
 mod shutdown;
+mod time;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,7 @@
 //! What can go wrong with Kafka, with the context that a person needs to act on it.
 
+use std::time::Duration;
+
 use krafka::KrafkaError;
 
 use crate::config::tls::TlsError;
@@ -48,6 +50,22 @@ pub enum KafkaError {
     /// The topic does not exist.
     #[error("topic {0:?} does not exist; `kboard topics create {0}` makes it")]
     UnknownTopic(String),
+    /// A topic can't be made as it was asked for.
+    #[error("topic {topic:?}: {reason}")]
+    InvalidTopic {
+        /// The topic.
+        topic: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A topic was created, but a partition of it has no leader yet.
+    #[error("topic {topic:?} has a partition without a leader after {waited:?}; are enough brokers up?")]
+    NoLeader {
+        /// The topic.
+        topic: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// A certificate or key can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -66,8 +84,8 @@ impl KafkaError {
             Self::Connect { source, .. } | Self::Request { source, .. } => {
                 source.is_retriable() || matches!(source, KrafkaError::DeliveryTimeout { .. })
             }
-            Self::Read { .. } | Self::ConnectReader { .. } => true,
-            Self::UnknownTopic(_) | Self::Tls(_) => false,
+            Self::Read { .. } | Self::ConnectReader { .. } | Self::NoLeader { .. } => true,
+            Self::UnknownTopic(_) | Self::InvalidTopic { .. } | Self::Tls(_) => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Kafka: one place to connect, and what every app stands on.
 //!
+//! - [`admin`]: topics and groups as they are, as they should be, and the way between.
 //! - [`cluster`]: the clients, made once from the settings.
 //! - [`event`]: ids, headers and the trace of a record.
 //! - [`producer`]: acknowledged, idempotent, bounded writes.
@@ -7,6 +8,7 @@
 //! - [`dead_letter`]: where records go that can't be handled.
 //! - [`error`]: what can go wrong, with the topic and partition it went wrong at.
 
+pub mod admin;
 pub mod cluster;
 pub mod consumer;
 pub mod dead_letter;

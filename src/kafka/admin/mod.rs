@@ -1,0 +1,76 @@
+//! Administration: topics as they should be, topics and groups as they are, and the way from one to the other.
+//!
+//! - [`ensure`]: creates the topics that are missing, for `serve`.
+//! - [`topics`], [`settings`]: topics as they are.
+//! - [`plan`]: what would have to change, a pure function; [`apply`] carries it out.
+
+pub mod apply;
+pub mod ensure;
+pub mod plan;
+pub mod settings;
+pub mod topics;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use krafka::KrafkaError;
+use krafka::admin::AdminClient;
+use krafka::error::ErrorCode;
+use serde::{Deserialize, Serialize};
+
+use super::{Cluster, KafkaError};
+
+pub use ensure::{CreatedTopic, ensure_topics};
+
+/// How long one administrative call may take, retries included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A topic as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// How many brokers hold each partition; from the settings or the cluster's size when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication_factor: Option<i16>,
+    /// Settings that differ from the broker's defaults, e.g. `retention.ms`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, String>,
+}
+
+impl TopicSpec {
+    /// A topic of `partitions` partitions, all else by default.
+    pub fn new(name: impl Into<String>, partitions: i32) -> Self {
+        Self { name: name.into(), partitions, replication_factor: None, config: BTreeMap::new() }
+    }
+
+    /// The same topic with one setting more.
+    #[must_use]
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config.insert(key.into(), value.into());
+        self
+    }
+}
+
+/// The client for administration.
+pub(super) async fn client(cluster: &Cluster) -> Result<AdminClient, KafkaError> {
+    Ok(cluster.producing().await?.admin().default_api_timeout(CALL_TIMEOUT))
+}
+
+/// How many brokers are there to hold replicas.
+///
+/// # Errors
+/// No broker answers.
+pub async fn broker_count(cluster: &Cluster) -> Result<usize, KafkaError> {
+    let described = client(cluster).await?.describe_cluster(Default::default()).await;
+    let described = described.map_err(KafkaError::request("describe the cluster"))?;
+    Ok(described.brokers.iter().filter(|broker| !broker.is_fenced).count())
+}
+
+/// Whether a broker answered with `code`.
+fn is_code(error: &KrafkaError, code: ErrorCode) -> bool {
+    matches!(error, KrafkaError::Broker { code: answered, .. } if *answered == code)
+}

@@ -1,0 +1,242 @@
+//! Topics as they are: layout, offsets, size on disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::time::Duration;
+
+use krafka::admin::{ListTopicsOptions, OffsetSpec, TopicDescription, TopicPartition};
+use krafka::error::ErrorCode;
+use serde::Serialize;
+
+use super::{client, is_code};
+use crate::kafka::{Cluster, KafkaError};
+
+/// How long the brokers have to answer for sizes and offsets, which are shown as unknown after that.
+const DETAIL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A topic as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// Whether it belongs to Kafka itself, such as `__consumer_offsets`.
+    pub internal: bool,
+    /// Its partitions, by number.
+    pub partitions: Vec<Partition>,
+}
+
+/// A partition as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Partition {
+    /// Its number.
+    pub partition: i32,
+    /// The broker that serves it; `None` while none can.
+    pub leader: Option<i32>,
+    /// The brokers that should hold it.
+    pub replicas: Vec<i32>,
+    /// Those of them that have all of it.
+    pub isr: Vec<i32>,
+    /// The first offset that can be read; unknown without a leader.
+    pub earliest: Option<i64>,
+    /// The offset after the last record; unknown without a leader.
+    pub latest: Option<i64>,
+    /// Bytes on disk, of one replica; unknown when no broker tells.
+    pub size: Option<u64>,
+}
+
+impl Partition {
+    /// How many offsets lie between its first and its last record.
+    pub fn messages(&self) -> Option<i64> {
+        Some(self.latest? - self.earliest?)
+    }
+
+    /// Whether a broker that should hold it does not have all of it.
+    pub fn is_under_replicated(&self) -> bool {
+        self.isr.len() < self.replicas.len()
+    }
+}
+
+impl Topic {
+    /// How many brokers hold each partition; the largest number while that is being changed.
+    pub fn replication_factor(&self) -> usize {
+        self.partitions.iter().map(|partition| partition.replicas.len()).max().unwrap_or(0)
+    }
+
+    /// How many offsets its partitions span; `None` when that is unknown for one of them.
+    pub fn messages(&self) -> Option<i64> {
+        self.partitions.iter().map(Partition::messages).sum()
+    }
+
+    /// Bytes on disk, counting each partition once; `None` when that is unknown for one of them.
+    pub fn size(&self) -> Option<u64> {
+        self.partitions.iter().map(|partition| partition.size).sum()
+    }
+
+    /// How many partitions lack a replica.
+    pub fn under_replicated(&self) -> usize {
+        self.partitions.iter().filter(|partition| partition.is_under_replicated()).count()
+    }
+
+    /// How many partitions can be neither read nor written.
+    pub fn leaderless(&self) -> usize {
+        self.partitions.iter().filter(|partition| partition.leader.is_none()).count()
+    }
+
+    /// Whether every partition can be read and written.
+    pub fn is_led(&self) -> bool {
+        !self.partitions.is_empty() && self.leaderless() == 0
+    }
+
+    /// Its partitions that a broker can be asked about.
+    pub fn led(&self) -> impl Iterator<Item = TopicPartition> + '_ {
+        let led = self.partitions.iter().filter(|partition| partition.leader.is_some());
+        led.map(|partition| TopicPartition::new(&self.name, partition.partition))
+    }
+}
+
+impl From<TopicDescription> for Topic {
+    fn from(described: TopicDescription) -> Self {
+        let partitions = described.partitions.into_iter().map(|partition| Partition {
+            partition: partition.partition,
+            leader: partition.leader,
+            replicas: partition.replicas,
+            isr: partition.isr,
+            ..Partition::default()
+        });
+        Self { name: described.name, internal: described.is_internal, partitions: partitions.collect() }
+    }
+}
+
+/// The names of all topics, in order; those of Kafka itself only when `internal`.
+///
+/// # Errors
+/// No broker answers.
+pub async fn names(cluster: &Cluster, internal: bool) -> Result<Vec<String>, KafkaError> {
+    let options = ListTopicsOptions::default().include_internal(internal);
+    client(cluster).await?.list_topics(options).await.map_err(KafkaError::request("list topics"))
+}
+
+/// Those of `names` that exist, without offsets and sizes.
+///
+/// # Errors
+/// A broker refuses to describe one.
+pub async fn layout(
+    cluster: &Cluster,
+    names: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<BTreeMap<String, Topic>, KafkaError> {
+    let described = client(cluster).await?.describe_topics(names, Default::default()).await;
+    let described = described.map_err(KafkaError::request("describe topics"))?;
+    let mut topics = BTreeMap::new();
+    for (name, result) in described {
+        match result {
+            Ok(found) => drop(topics.insert(name, Topic::from(found))),
+            Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => {}
+            Err(source) => return Err(KafkaError::request(format!("describe topic {name:?}"))(source)),
+        }
+    }
+    Ok(topics)
+}
+
+/// `names` with their offsets and sizes, in the order of the names.
+///
+/// # Errors
+/// [`KafkaError::UnknownTopic`] for the first that does not exist.
+pub async fn describe(cluster: &Cluster, names: &[String]) -> Result<Vec<Topic>, KafkaError> {
+    let mut found = layout(cluster, names).await?;
+    let mut topics = Vec::with_capacity(names.len());
+    for name in names {
+        topics.push(found.remove(name).ok_or_else(|| KafkaError::UnknownTopic(name.clone()))?);
+    }
+    let led: Vec<TopicPartition> = topics.iter().flat_map(Topic::led).collect();
+    let (ranges, sizes) = tokio::try_join!(ranges(cluster, &led), sizes(cluster, &topics))?;
+    for topic in &mut topics {
+        for partition in &mut topic.partitions {
+            let key = TopicPartition::new(&topic.name, partition.partition);
+            partition.earliest = ranges.get(&key).map(|range| range.start);
+            partition.latest = ranges.get(&key).map(|range| range.end);
+            partition.size = sizes.get(&key).copied();
+        }
+    }
+    Ok(topics)
+}
+
+/// The first offset and the one after the last of each of `partitions`; one whose leader does not answer is left out.
+/// Leave out those without a leader yourself: a broker would be searched for until the timeout.
+///
+/// # Errors
+/// No broker answers.
+pub async fn ranges(
+    cluster: &Cluster,
+    partitions: &[TopicPartition],
+) -> Result<HashMap<TopicPartition, Range<i64>>, KafkaError> {
+    if partitions.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let admin = client(cluster).await?;
+    let ask = |spec| {
+        let options = krafka::admin::ListOffsetsOptions::default().timeout(DETAIL_TIMEOUT);
+        admin.list_offsets(partitions.iter().map(move |partition| (partition.clone(), spec)), options)
+    };
+    let (earliest, latest) = tokio::try_join!(ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest))
+        .map_err(KafkaError::request("list offsets"))?;
+    let range = |(partition, end): (TopicPartition, krafka::error::Result<krafka::admin::ListedOffset>)| {
+        let start = earliest.get(&partition)?.as_ref().ok()?.offset;
+        Some((partition, start..end.ok()?.offset))
+    };
+    Ok(latest.into_iter().filter_map(range).collect())
+}
+
+/// Bytes on disk of each partition that a broker tells about; telling needs a permission that a user may lack.
+async fn sizes(cluster: &Cluster, topics: &[Topic]) -> Result<HashMap<TopicPartition, u64>, KafkaError> {
+    let partitions: Vec<TopicPartition> = topics
+        .iter()
+        .flat_map(|topic| {
+            topic.partitions.iter().map(|partition| TopicPartition::new(&topic.name, partition.partition))
+        })
+        .collect();
+    let mut brokers: Vec<i32> = topics.iter().flat_map(|topic| &topic.partitions).flat_map(|p| p.isr.clone()).collect();
+    brokers.sort_unstable();
+    brokers.dedup();
+    if brokers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let options = krafka::admin::DescribeLogDirsOptions::default().partitions(partitions).timeout(DETAIL_TIMEOUT);
+    let answers = client(cluster).await?.describe_log_dirs(brokers, options).await;
+    let answers = answers.map_err(KafkaError::request("describe log directories"))?;
+    let replicas = answers
+        .into_values()
+        .flatten()
+        .flat_map(|directories| directories.into_values().flatten())
+        .flat_map(|directory| directory.replicas)
+        .filter(|(_, replica)| !replica.is_future);
+    let mut sizes = HashMap::new();
+    for (partition, replica) in replicas {
+        let size: &mut u64 = sizes.entry(partition).or_default();
+        *size = (*size).max(u64::try_from(replica.size).unwrap_or(0));
+    }
+    Ok(sizes)
+}
+
+/// Deletes `name` and waits until the brokers no longer know it, so that it can be made again.
+///
+/// # Errors
+/// It does not exist, or the broker refuses.
+pub async fn delete(cluster: &Cluster, name: &str) -> Result<(), KafkaError> {
+    let what = || KafkaError::request(format!("delete topic {name:?}"));
+    let results = client(cluster).await?.delete_topics([name], Default::default()).await.map_err(what())?;
+    match results.into_values().next().unwrap_or(Ok(())) {
+        Ok(()) => {}
+        Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => {
+            return Err(KafkaError::UnknownTopic(name.to_owned()));
+        }
+        Err(error) => return Err(what()(error)),
+    }
+    let gone = async {
+        while !layout(cluster, [name]).await?.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    };
+    // The controller has accepted it; that a broker is slow to hear of it is no failure.
+    tokio::time::timeout(DETAIL_TIMEOUT, gone).await.unwrap_or(Ok(()))
+}
