@@ -3,9 +3,11 @@
 //! - [`admin`]: topics and groups as they are, as they should be, and the way between.
 //! - [`cluster`]: the clients, made once from the settings.
 //! - [`event`]: ids, headers and the trace of a record.
+//! - [`log`]: partition reads by offset, for history and replays.
 //! - [`producer`]: acknowledged, idempotent, bounded writes.
 //! - [`consumer`]: the runtime of every group.
 //! - [`dead_letter`]: where records go that can't be handled.
+//! - [`replay`]: rebuilding a state from the log.
 //! - [`error`]: what can go wrong, with the topic and partition it went wrong at.
 
 pub mod admin;
@@ -14,7 +16,9 @@ pub mod consumer;
 pub mod dead_letter;
 pub mod error;
 pub mod event;
+pub mod log;
 pub mod producer;
+pub mod replay;
 
 pub use cluster::Cluster;
 pub use error::KafkaError;

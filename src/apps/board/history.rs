@@ -1,0 +1,207 @@
+//! Older messages: pages read from the log itself, as far back as retention goes.
+//!
+//! A cursor names, for each partition, the offset below which the page begins. The first one is made from the window,
+//! whose messages know where they stand in the log; so pages meet without a gap or a repetition whatever the clocks
+//! of the producers did.
+
+use std::collections::{BTreeMap, HashSet};
+
+use futures::future::try_join_all;
+use krafka::ConsumerRecord;
+use tokio::sync::OnceCell;
+
+use super::message::Message;
+use crate::kafka::log::{self, PartitionLog};
+use crate::kafka::{Cluster, KafkaError};
+use crate::redis::window::Snapshot;
+
+/// Bytes fetched at once: a page of ordinary messages, with room.
+const CHUNK_BYTES: i32 = 256 * 1024;
+/// Records a partition is searched back at most for one page; beyond it the page ends early, and its cursor goes on.
+const MAX_LOOK_BACK: i64 = 20_000;
+
+/// Where a page begins: the offset, exclusive, in each partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(BTreeMap<i32, i64>);
+
+impl Cursor {
+    /// The cursor behind the newest `shown` messages of a window of `topic`; `None` when nothing can be older.
+    pub fn behind(snapshot: &Snapshot, topic: &str, shown: usize) -> Option<Self> {
+        let number = |partition: &str| partition.strip_prefix(topic)?.strip_prefix(':')?.parse::<i32>().ok();
+        let positions = |range: &[(String, i64)]| -> Vec<(i32, i64)> {
+            range.iter().filter_map(|(partition, offset)| Some((number(partition)?, *offset))).collect()
+        };
+        let split = shown.min(snapshot.positions.len());
+        let (seen, unseen) = (positions(&snapshot.positions[..split]), positions(&snapshot.positions[split..]));
+        let mut offsets = BTreeMap::new();
+        for (partition, applied) in &snapshot.offsets {
+            let Some(partition) = number(partition) else { continue };
+            let of = |positions: &[(i32, i64)]| positions.iter().filter(|(p, _)| *p == partition).map(|(_, offset)| *offset).collect::<Vec<_>>();
+            let oldest_seen = of(&seen).into_iter().min();
+            let newest_unseen = of(&unseen).into_iter().max().map(|offset| offset + 1);
+            offsets.insert(partition, oldest_seen.or(newest_unseen).unwrap_or(*applied));
+        }
+        offsets.values().any(|&offset| offset > 0).then_some(Self(offsets))
+    }
+
+    /// Reads a cursor as [`Display`](std::fmt::Display) wrote it; `None` when it isn't one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let offsets = text.strip_prefix("v1")?.split('.').skip(1).map(|part| {
+            let (partition, offset) = part.split_once('-')?;
+            let (partition, offset) = (partition.parse().ok()?, offset.parse().ok()?);
+            (partition >= 0 && offset >= 0).then_some((partition, offset))
+        });
+        let offsets: BTreeMap<i32, i64> = offsets.collect::<Option<_>>()?;
+        (!offsets.is_empty()).then_some(Self(offsets))
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("v1")?;
+        self.0.iter().try_for_each(|(partition, offset)| write!(f, ".{partition}-{offset}"))
+    }
+}
+
+/// A page of older messages, newest first.
+#[derive(Debug)]
+pub struct Page {
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// Where the next page begins; `None` at the start of the log.
+    pub next: Option<Cursor>,
+}
+
+/// The log of the board's topic.
+pub struct History {
+    cluster: Cluster,
+    topic: String,
+    logs: OnceCell<Vec<PartitionLog>>,
+}
+
+impl History {
+    /// The history of `topic`; nothing is read yet.
+    pub fn new(cluster: Cluster, topic: String) -> Self {
+        Self { cluster, topic, logs: OnceCell::new() }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The newest `limit` messages before `cursor`.
+    ///
+    /// # Errors
+    /// When Kafka doesn't answer.
+    pub async fn page(&self, cursor: &Cursor, limit: usize) -> Result<Page, KafkaError> {
+        // Partitions added later are in no cursor: cursors lead back in time, to before they were there.
+        let logs = self.logs.get_or_try_init(|| log::open(&self.cluster, &self.topic)).await?;
+        let tails = logs.iter().filter_map(|log| Some(Tail::read(log, *cursor.0.get(&log.partition())?, limit)));
+        let mut tails = try_join_all(tails).await?;
+        let mut messages = Vec::with_capacity(limit);
+        let mut ids = HashSet::new();
+        while messages.len() < limit && !tails.iter().any(Tail::ended_early) {
+            let newest = (tails.iter_mut()).filter(|tail| !tail.records.is_empty()).max_by_key(|tail| tail.newest_time());
+            let Some(message) = newest.and_then(Tail::take) else { break };
+            // A retried POST can stand in the log twice; it is shown once.
+            if ids.insert(message.id.clone()) {
+                messages.push(message);
+            }
+        }
+        let more = tails.iter().any(|tail| tail.position() > tail.start);
+        let next = more.then(|| Cursor(tails.iter().map(|tail| (tail.partition, tail.position())).collect()));
+        Ok(Page { messages, next })
+    }
+}
+
+/// The end of a partition below a cursor, as far as it was searched.
+struct Tail {
+    partition: i32,
+    /// The oldest offset that is kept.
+    start: i64,
+    /// The oldest offset that was searched.
+    floor: i64,
+    /// Everything from here on was shown.
+    before: i64,
+    /// Offset and message, oldest first.
+    records: Vec<(i64, Message)>,
+}
+
+impl Tail {
+    /// Reads the newest `limit` messages below `before`, going further back where records are no messages.
+    async fn read(log: &PartitionLog, before: i64, limit: usize) -> Result<Self, KafkaError> {
+        let (start, end) = futures::try_join!(log.start(), log.end())?;
+        let before = before.clamp(start, end.max(start));
+        let (mut floor, mut reach) = (before, limit as i64);
+        let mut records: Vec<(i64, Message)> = Vec::new();
+        while records.len() < limit && floor > start && before - floor < MAX_LOOK_BACK {
+            let from = (floor - reach).max(start);
+            let mut older = decode(&log.read_range(from, floor, CHUNK_BYTES).await?);
+            older.append(&mut records);
+            records = older;
+            floor = from;
+            reach *= 2;
+        }
+        Ok(Self { partition: log.partition(), start, floor, before, records })
+    }
+
+    fn newest_time(&self) -> i64 {
+        self.records.last().map_or(i64::MIN, |(_, message)| message.timestamp)
+    }
+
+    fn take(&mut self) -> Option<Message> {
+        let (offset, message) = self.records.pop()?;
+        self.before = offset;
+        Some(message)
+    }
+
+    /// Where the next page goes on.
+    fn position(&self) -> i64 {
+        if self.records.is_empty() { self.floor } else { self.before }
+    }
+
+    /// Whether there may be older messages that were not read: then nothing older of other partitions may come first.
+    fn ended_early(&self) -> bool {
+        self.records.is_empty() && self.floor > self.start
+    }
+}
+
+fn decode(records: &[ConsumerRecord]) -> Vec<(i64, Message)> {
+    (records.iter())
+        .filter_map(|record| Some((record.offset, Message::decode(record.value.as_deref()).ok()?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(positions: &[(&str, i64)], offsets: &[(&str, i64)]) -> Snapshot {
+        let own = |pairs: &[(&str, i64)]| pairs.iter().map(|(name, offset)| ((*name).to_owned(), *offset)).collect::<Vec<_>>();
+        Snapshot { positions: own(positions), offsets: own(offsets).into_iter().collect(), ..Snapshot::default() }
+    }
+
+    #[test]
+    fn the_first_cursor_begins_where_the_window_ends() {
+        // Newest first: offsets 9 and 8 of partition 0 are shown, 4 of partition 1 is not, partition 2 is all older.
+        let snapshot = snapshot(&[("t:0", 9), ("t:0", 8), ("t:1", 4)], &[("t:0", 10), ("t:1", 5), ("t:2", 7)]);
+        assert_eq!(Cursor::behind(&snapshot, "t", 2), Some(Cursor([(0, 8), (1, 5), (2, 7)].into())));
+        assert_eq!(Cursor::behind(&snapshot, "t", 9), Some(Cursor([(0, 8), (1, 4), (2, 7)].into())));
+    }
+
+    #[test]
+    fn a_window_that_shows_everything_has_nothing_behind_it() {
+        let snapshot = snapshot(&[("t:0", 1), ("t:0", 0)], &[("t:0", 2), ("t:1", 0)]);
+        assert_eq!(Cursor::behind(&snapshot, "t", 2), None);
+    }
+
+    #[test]
+    fn a_cursor_survives_its_text() {
+        let cursor = Cursor([(0, 12), (11, 0)].into());
+        assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+        for text in ["", "v1", "v1.", "v1.0", "v1.0-x", "v2.0-1", "v1.-1-2", "v1.0--2"] {
+            assert_eq!(Cursor::parse(text), None, "{text}");
+        }
+    }
+}

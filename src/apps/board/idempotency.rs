@@ -1,0 +1,106 @@
+//! A retried POST with the same `Idempotency-Key` posts one message: the key is claimed in Redis before the message is
+//! written, and remembers the message's id.
+//!
+//! The write itself may still happen twice (the first answer was lost, or two retries raced); both copies then have
+//! the same id, and the projection shows that id once.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use fred::interfaces::KeysInterface;
+use fred::types::{Expiration, SetOptions};
+
+use super::message::{Invalid, Message};
+use crate::redis::{Redis, RedisError};
+
+/// How long a key is remembered, in seconds.
+const REMEMBERED_S: i64 = 24 * 60 * 60;
+/// The longest key that is taken, in bytes.
+const MAX_KEY: usize = 200;
+
+/// What a key stands for.
+pub enum Claim {
+    /// The message may be written; when the key was claimed before, under the id and time of then.
+    Write(Message),
+    /// It was written and acknowledged before.
+    Written(Message),
+    /// The key was used for another message.
+    Mismatch,
+}
+
+/// The keys of one board.
+pub struct Keys<'a> {
+    /// Where they are kept.
+    pub redis: &'a Redis,
+    /// Put before the names of keys.
+    pub prefix: &'a str,
+}
+
+/// Checks the form of a key.
+///
+/// # Errors
+/// When it is empty, too long, or not visible ASCII.
+pub fn check(key: &str) -> Result<(), Invalid> {
+    if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Invalid::request(format!("Idempotency-Key must be 1 to {MAX_KEY} visible ASCII characters, such as a UUID")));
+    }
+    Ok(())
+}
+
+impl Keys<'_> {
+    /// Claims `key` for `message`.
+    ///
+    /// # Errors
+    /// When Redis is away; then nothing may be written, since it could not be told from a repetition.
+    pub async fn claim(&self, key: &str, message: Message) -> Result<Claim, RedisError> {
+        let failed = |source| RedisError::Command { operation: "set", source };
+        let name = self.name(key);
+        let expiry = Some(Expiration::EX(REMEMBERED_S));
+        let fresh: Option<String> = (self.redis.client())
+            .set(&name, record("pending", &message), expiry, Some(SetOptions::NX), false)
+            .await
+            .map_err(failed)?;
+        if fresh.is_some() {
+            return Ok(Claim::Write(message));
+        }
+        let earlier: Option<String> = self.redis.client().get(&name).await.map_err(failed)?;
+        // Gone between the two: its day is over.
+        let Some(earlier) = earlier else { return Ok(Claim::Write(message)) };
+        Ok(match parse(&earlier) {
+            Some((_, fingerprint, ..)) if fingerprint != self::fingerprint(&message) => Claim::Mismatch,
+            Some((state, _, id, timestamp)) => {
+                let message = Message { id: id.to_owned(), timestamp, ..message };
+                if state == "written" { Claim::Written(message) } else { Claim::Write(message) }
+            }
+            None => Claim::Mismatch,
+        })
+    }
+
+    /// Notes that the message was acknowledged. A failure is no harm: a retry writes the same id once more.
+    pub async fn written(&self, key: &str, message: &Message) {
+        let expiry = Some(Expiration::EX(REMEMBERED_S));
+        let noted: Result<(), _> = (self.redis.client()).set(self.name(key), record("written", message), expiry, None, false).await;
+        if let Err(error) = noted {
+            tracing::debug!(%error, "can't note that a request was done");
+        }
+    }
+
+    fn name(&self, key: &str) -> String {
+        format!("{}kboard:message-board:request:{key}", self.prefix)
+    }
+}
+
+fn record(state: &str, message: &Message) -> String {
+    format!("{state} {} {} {}", fingerprint(message), message.id, message.timestamp)
+}
+
+fn parse(record: &str) -> Option<(&str, u64, &str, i64)> {
+    let mut words = record.split(' ');
+    Some((words.next()?, words.next()?.parse().ok()?, words.next()?, words.next()?.parse().ok()?))
+}
+
+/// Tells messages of the same key apart; not a secret, so a fast hash with fixed keys will do.
+fn fingerprint(message: &Message) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&message.content, &message.author).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,190 @@
+//! A message, as it is posted, kept and shown.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest content, in Unicode characters.
+pub const MAX_CONTENT: usize = 2_000;
+/// Longest author, in Unicode characters.
+pub const MAX_AUTHOR: usize = 50;
+
+/// A message: the value of a record of the topic, and with its `seq` a member of the window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its id, a UUIDv7; also the record's key.
+    pub id: String,
+    /// What was said.
+    pub content: String,
+    /// By whom.
+    pub author: String,
+    /// When, in milliseconds since the epoch.
+    pub timestamp: i64,
+}
+
+/// What somebody wants to post.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Draft {
+    /// The content.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// The author.
+    #[serde(default)]
+    pub author: Option<String>,
+}
+
+/// Why a draft can't be posted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Invalid {
+    /// The field at fault, when there is one.
+    pub field: Option<&'static str>,
+    /// What is wrong, for people.
+    pub reason: String,
+}
+
+impl Invalid {
+    /// Something is wrong with `field`.
+    pub fn field(field: &'static str, reason: impl Into<String>) -> Self {
+        Self { field: Some(field), reason: reason.into() }
+    }
+
+    /// Something is wrong with the request as a whole.
+    pub fn request(reason: impl Into<String>) -> Self {
+        Self { field: None, reason: reason.into() }
+    }
+}
+
+impl Draft {
+    /// Reads a draft from JSON.
+    ///
+    /// # Errors
+    /// What is wrong, and with which field.
+    pub fn from_json(body: &[u8]) -> Result<Self, Invalid> {
+        serde_json::from_slice(body).map_err(|error| explain(body, &error))
+    }
+
+    /// Checks the draft and returns its content and author, trimmed.
+    ///
+    /// # Errors
+    /// The first field that is missing, empty, too long, or holds control characters.
+    pub fn validate(&self) -> Result<(String, String), Invalid> {
+        let content = self.content.as_deref().map(|text| text.replace("\r\n", "\n")).unwrap_or_default();
+        let (content, author) = (content.trim(), self.author.as_deref().unwrap_or_default().trim());
+        for (field, text) in [("content", content), ("author", author)] {
+            if text.is_empty() {
+                return Err(Invalid::field(field, format!("Content and author are required: {field} is empty")));
+            }
+        }
+        check("content", content, MAX_CONTENT, |c| c.is_control() && c != '\n' && c != '\t')?;
+        check("author", author, MAX_AUTHOR, char::is_control)?;
+        Ok((content.to_owned(), author.to_owned()))
+    }
+}
+
+fn check(field: &'static str, text: &str, max: usize, forbidden: fn(char) -> bool) -> Result<(), Invalid> {
+    let length = text.chars().count();
+    if length > max {
+        return Err(Invalid::field(field, format!("{field} is too long: {length} characters, at most {max} are allowed")));
+    }
+    match text.chars().find(|&c| forbidden(c)) {
+        Some(c) => Err(Invalid::field(field, format!("{field} holds a control character (U+{:04X})", c as u32))),
+        None => Ok(()),
+    }
+}
+
+/// Says what is wrong with a body that is no draft.
+fn explain(body: &[u8], error: &serde_json::Error) -> Invalid {
+    match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(serde_json::Value::Object(fields)) => {
+            let wrong = ["content", "author"].into_iter().find(|field| {
+                fields.get(*field).is_some_and(|value| !value.is_string() && !value.is_null())
+            });
+            match wrong {
+                Some(field) => Invalid::field(field, format!("{field} must be a string")),
+                None => Invalid::request(error.to_string()),
+            }
+        }
+        Ok(_) => Invalid::request("the body must be a JSON object with content and author"),
+        Err(error) => Invalid::request(format!("the body is not JSON: {error}")),
+    }
+}
+
+impl Message {
+    /// Reads the value of a record.
+    ///
+    /// # Errors
+    /// Why it is no message, for the dead-letter topic.
+    pub fn decode(value: Option<&[u8]>) -> Result<Self, String> {
+        match value {
+            None => Err("the record has no value".to_owned()),
+            Some([]) => Err("the value is empty".to_owned()),
+            Some(value) => serde_json::from_slice(value).map_err(|error| format!("the value is no message: {error}")),
+        }
+    }
+
+    /// The message as JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default() // strings and a number: nothing that can't be written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn draft(content: &str, author: &str) -> Draft {
+        Draft { content: Some(content.to_owned()), author: Some(author.to_owned()) }
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        let long = "ü".repeat(MAX_CONTENT + 1);
+        for (draft, field) in [
+            (draft("", "a"), "content"),
+            (draft("  \n", "a"), "content"),
+            (draft("hi", " "), "author"),
+            (Draft { content: Some("hi".to_owned()), author: None }, "author"),
+            (draft(&long, "a"), "content"),
+            (draft("hi", &"a".repeat(51)), "author"),
+            (draft("a\u{0}b", "a"), "content"),
+            (draft("hi", "a\nb"), "author"),
+        ] {
+            let invalid = draft.validate().unwrap_err();
+            assert_eq!(invalid.field, Some(field), "{invalid}");
+            assert!(invalid.reason.contains(field), "{invalid}");
+        }
+        assert_eq!(draft(&"ü".repeat(MAX_CONTENT), "a").validate().unwrap().0.chars().count(), MAX_CONTENT);
+        assert_eq!(draft(" a\r\nb ", " c ").validate().unwrap(), ("a\nb".to_owned(), "c".to_owned()));
+    }
+
+    #[test]
+    fn a_body_that_is_no_draft_is_explained() {
+        for (body, field, words) in [
+            (&br#"{"content":1,"author":"a"}"#[..], Some("content"), "string"),
+            (br#"{"content":"a","author":["x"]}"#, Some("author"), "string"),
+            (b"[]", None, "object"),
+            (b"{", None, "not JSON"),
+            (b"\xff\xfe", None, "not JSON"),
+            (b"", None, "not JSON"),
+        ] {
+            let invalid = Draft::from_json(body).unwrap_err();
+            assert_eq!(invalid.field, field, "{invalid}");
+            assert!(invalid.reason.contains(words), "{invalid}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_survives_its_encoding(content: String, author: String, timestamp: i64) {
+            let message = Message { id: "id".to_owned(), content, author, timestamp };
+            prop_assert_eq!(Message::decode(Some(&message.encode())), Ok(message));
+        }
+
+        #[test]
+        fn no_bytes_make_decoding_panic(bytes: Vec<u8>) {
+            let _ = Message::decode(Some(&bytes));
+            let _ = Draft::from_json(&bytes);
+        }
+    }
+}

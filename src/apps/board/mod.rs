@@ -1,0 +1,90 @@
+//! The message board: messages posted over HTTP go through Kafka into a window in Redis, and from there to every
+//! viewer.
+//!
+//! ```text
+//! POST /api/messages ──> topic message-board ──> group message-board ──> Redis list `messages`
+//!                                                                  └──> channel `new-messages` ──> viewers (SSE)
+//! ```
+
+mod api;
+mod form;
+mod generator;
+mod history;
+mod idempotency;
+mod message;
+mod page;
+mod projection;
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use super::{App, GroupSpec, Prefix, Services};
+use crate::kafka::admin::TopicSpec;
+use crate::kafka::consumer::{self, Group};
+use crate::kafka::dead_letter;
+use crate::kafka::replay;
+use crate::live::Feed;
+use crate::redis::Window;
+use crate::telemetry::instruments::StreamInstruments;
+use history::History;
+use projection::Projection;
+
+/// The topic of messages, before the prefix.
+const TOPIC: &str = "message-board";
+/// The group that projects them, before the prefix.
+const GROUP: &str = "message-board";
+/// Messages that Redis keeps; older ones are read from the log.
+const WINDOW: usize = 100;
+
+/// The board.
+pub const APP: App = App {
+    name: "board",
+    title: "Message board",
+    topics,
+    groups: &[GroupSpec {
+        name: GROUP,
+        topics: &[TOPIC],
+        run: |services, health| {
+            async move {
+                let group = Group { id: services.prefix.apply(GROUP), topics: vec![services.prefix.apply(TOPIC)] };
+                let projection = Projection::new(window(&services));
+                let Services { cluster, producer, shutdown, .. } = services;
+                consumer::run(group, projection, &cluster, producer, health, shutdown).await
+            }
+            .boxed()
+        },
+        rebuild: |services, range, progress| {
+            async move { replay::replay(&Projection::new(window(&services)), range, progress).await }.boxed()
+        },
+    }],
+    mount: |services, subscriber| {
+        async move {
+            let window = window(&services);
+            let feed = Feed::start(window.clone(), &subscriber, WINDOW, services.shutdown.clone()).await?;
+            let history = History::new(services.cluster.clone(), services.prefix.apply(TOPIC));
+            let streams = Arc::new(StreamInstruments::new());
+            Ok(api::routes(Arc::new(Board { services, window, feed, history, streams })))
+        }
+        .boxed()
+    },
+    generate: generator::generate,
+};
+
+/// What the board's routes share.
+struct Board {
+    services: Services,
+    window: Window,
+    feed: Feed,
+    history: History,
+    streams: Arc<StreamInstruments>,
+}
+
+fn topics(prefix: &Prefix) -> Vec<TopicSpec> {
+    let topic = prefix.apply(TOPIC);
+    vec![TopicSpec::new(dead_letter::topic_of(&topic), 1), TopicSpec::new(topic, 3)]
+}
+
+fn window(services: &Services) -> Window {
+    Window::new(services.redis.clone(), &services.prefix.0, "message-board", "messages", "new-messages", WINDOW)
+}
