@@ -13,9 +13,11 @@
 //! Arrows point one way: `cli` → `apps`, `web` → `live` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
 //! an app, and no app imports another.
 
+pub mod apps;
 pub mod cli;
 pub mod config;
 pub mod kafka;
 pub mod live;
 pub mod redis;
 pub mod telemetry;
+pub mod web;

@@ -78,6 +78,16 @@ impl Cluster {
         self.inner.reading.get_or_try_init(|| self.connect_reader()).await
     }
 
+    /// Asks whether a broker answers.
+    ///
+    /// # Errors
+    /// When none does.
+    pub async fn ping(&self) -> Result<(), KafkaError> {
+        let admin = self.producing().await?.admin();
+        let options = krafka::admin::DescribeClusterOptions::default();
+        admin.describe_cluster(options).await.map(drop).map_err(KafkaError::request("describe the cluster"))
+    }
+
     async fn connect(&self, request_timeout: Duration) -> Result<Kafka, KafkaError> {
         Kafka::builder(self.servers())
             .client_id(CLIENT_ID)

@@ -125,7 +125,8 @@ impl PartitionLog {
     fn record(&self, found: rskafka::record::RecordAndOffset) -> ConsumerRecord {
         let bytes = |bytes: Option<Vec<u8>>| bytes.map(Bytes::from);
         let rskafka::record::Record { key, value, headers, timestamp } = found.record;
-        let mut record = ConsumerRecord::new(Arc::clone(&self.topic), self.partition, found.offset, bytes(key), bytes(value));
+        let mut record =
+            ConsumerRecord::new(Arc::clone(&self.topic), self.partition, found.offset, bytes(key), bytes(value));
         record.timestamp = timestamp.timestamp_millis();
         record.headers = headers.into_iter().map(|(name, value)| (name, Some(Bytes::from(value)))).collect();
         record

@@ -276,7 +276,12 @@ impl Source {
     }
 }
 
-async fn read_chunks(log: PartitionLog, from: i64, to: i64, sender: mpsc::Sender<Result<Vec<ConsumerRecord>, KafkaError>>) {
+async fn read_chunks(
+    log: PartitionLog,
+    from: i64,
+    to: i64,
+    sender: mpsc::Sender<Result<Vec<ConsumerRecord>, KafkaError>>,
+) {
     let mut next = from;
     while next < to {
         let chunk = log.read(next, CHUNK_BYTES).await.map(|mut chunk| {

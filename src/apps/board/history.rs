@@ -36,7 +36,9 @@ impl Cursor {
         let mut offsets = BTreeMap::new();
         for (partition, applied) in &snapshot.offsets {
             let Some(partition) = number(partition) else { continue };
-            let of = |positions: &[(i32, i64)]| positions.iter().filter(|(p, _)| *p == partition).map(|(_, offset)| *offset).collect::<Vec<_>>();
+            let of = |positions: &[(i32, i64)]| {
+                positions.iter().filter(|(p, _)| *p == partition).map(|(_, offset)| *offset).collect::<Vec<_>>()
+            };
             let oldest_seen = of(&seen).into_iter().min();
             let newest_unseen = of(&unseen).into_iter().max().map(|offset| offset + 1);
             offsets.insert(partition, oldest_seen.or(newest_unseen).unwrap_or(*applied));
@@ -102,7 +104,8 @@ impl History {
         let mut messages = Vec::with_capacity(limit);
         let mut ids = HashSet::new();
         while messages.len() < limit && !tails.iter().any(Tail::ended_early) {
-            let newest = (tails.iter_mut()).filter(|tail| !tail.records.is_empty()).max_by_key(|tail| tail.newest_time());
+            let newest =
+                (tails.iter_mut()).filter(|tail| !tail.records.is_empty()).max_by_key(|tail| tail.newest_time());
             let Some(message) = newest.and_then(Tail::take) else { break };
             // A retried POST can stand in the log twice; it is shown once.
             if ids.insert(message.id.clone()) {
@@ -178,7 +181,9 @@ mod tests {
     use super::*;
 
     fn snapshot(positions: &[(&str, i64)], offsets: &[(&str, i64)]) -> Snapshot {
-        let own = |pairs: &[(&str, i64)]| pairs.iter().map(|(name, offset)| ((*name).to_owned(), *offset)).collect::<Vec<_>>();
+        let own = |pairs: &[(&str, i64)]| {
+            pairs.iter().map(|(name, offset)| ((*name).to_owned(), *offset)).collect::<Vec<_>>()
+        };
         Snapshot { positions: own(positions), offsets: own(offsets).into_iter().collect(), ..Snapshot::default() }
     }
 

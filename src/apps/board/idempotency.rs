@@ -41,7 +41,9 @@ pub struct Keys<'a> {
 /// When it is empty, too long, or not visible ASCII.
 pub fn check(key: &str) -> Result<(), Invalid> {
     if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Invalid::request(format!("Idempotency-Key must be 1 to {MAX_KEY} visible ASCII characters, such as a UUID")));
+        return Err(Invalid::request(format!(
+            "Idempotency-Key must be 1 to {MAX_KEY} visible ASCII characters, such as a UUID"
+        )));
     }
     Ok(())
 }
@@ -78,7 +80,8 @@ impl Keys<'_> {
     /// Notes that the message was acknowledged. A failure is no harm: a retry writes the same id once more.
     pub async fn written(&self, key: &str, message: &Message) {
         let expiry = Some(Expiration::EX(REMEMBERED_S));
-        let noted: Result<(), _> = (self.redis.client()).set(self.name(key), record("written", message), expiry, None, false).await;
+        let noted: Result<(), _> =
+            (self.redis.client()).set(self.name(key), record("written", message), expiry, None, false).await;
         if let Err(error) = noted {
             tracing::debug!(%error, "can't note that a request was done");
         }

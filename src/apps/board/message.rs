@@ -83,7 +83,10 @@ impl Draft {
 fn check(field: &'static str, text: &str, max: usize, forbidden: fn(char) -> bool) -> Result<(), Invalid> {
     let length = text.chars().count();
     if length > max {
-        return Err(Invalid::field(field, format!("{field} is too long: {length} characters, at most {max} are allowed")));
+        return Err(Invalid::field(
+            field,
+            format!("{field} is too long: {length} characters, at most {max} are allowed"),
+        ));
     }
     match text.chars().find(|&c| forbidden(c)) {
         Some(c) => Err(Invalid::field(field, format!("{field} holds a control character (U+{:04X})", c as u32))),
@@ -95,9 +98,9 @@ fn check(field: &'static str, text: &str, max: usize, forbidden: fn(char) -> boo
 fn explain(body: &[u8], error: &serde_json::Error) -> Invalid {
     match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(serde_json::Value::Object(fields)) => {
-            let wrong = ["content", "author"].into_iter().find(|field| {
-                fields.get(*field).is_some_and(|value| !value.is_string() && !value.is_null())
-            });
+            let wrong = ["content", "author"]
+                .into_iter()
+                .find(|field| fields.get(*field).is_some_and(|value| !value.is_string() && !value.is_null()));
             match wrong {
                 Some(field) => Invalid::field(field, format!("{field} must be a string")),
                 None => Invalid::request(error.to_string()),

@@ -43,8 +43,6 @@ pub struct MessageView {
     pub content: String,
     /// Its author.
     pub author: String,
-    /// Its time, in milliseconds since the epoch.
-    pub timestamp_ms: i64,
     /// Its time, exactly.
     pub iso: String,
     /// Its time, as people say it.
@@ -78,7 +76,6 @@ impl MessageView {
             id: message.id,
             content: message.content,
             author: message.author,
-            timestamp_ms: message.timestamp,
         }
     }
 
@@ -109,9 +106,12 @@ mod tests {
 
     #[test]
     fn times_read_as_people_say_them() {
-        let message = |timestamp| Message { id: String::new(), content: String::new(), author: "zoë".to_owned(), timestamp };
+        let message =
+            |timestamp| Message { id: String::new(), content: String::new(), author: "zoë".to_owned(), timestamp };
         let now = 1_795_247_359_123;
-        for (age_s, words) in [(-5, "just now"), (59, "just now"), (60, "1 min ago"), (7_199, "1 h ago"), (2 * DAY, "2 d ago")] {
+        for (age_s, words) in
+            [(-5, "just now"), (59, "just now"), (60, "1 min ago"), (7_199, "1 h ago"), (2 * DAY, "2 d ago")]
+        {
             assert_eq!(MessageView::new(message(now - age_s * 1000), now).relative, words);
         }
         let view = MessageView::new(message(now), now + 30 * DAY * 1000);

@@ -52,7 +52,8 @@ impl Handler for Projection {
             Applied::Done { .. } => Ok(()),
             Applied::Fenced => Err(ApplyError::Fenced),
             Applied::RolledBack(runs) => {
-                let stored = runs.into_iter().filter_map(|(index, stored)| Some((batch.get(index)?.partition.clone(), stored)));
+                let stored =
+                    runs.into_iter().filter_map(|(index, stored)| Some((batch.get(index)?.partition.clone(), stored)));
                 Err(ApplyError::RolledBack(stored.collect()))
             }
         }

@@ -1,0 +1,58 @@
+//! Request bodies, read within bounds: warp's own `body::bytes` reads without a limit.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+
+/// How long a client may take to send a body.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It is larger than allowed.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// It did not come in time.
+    #[error("the body did not arrive within {} s", TIMEOUT.as_secs())]
+    TimedOut,
+    /// The client went away.
+    #[error("the body ended early")]
+    Broken,
+}
+
+/// Reads a whole body of at most `limit` bytes.
+///
+/// # Errors
+/// [`BodyError`].
+pub async fn read<S, B>(body: S, limit: usize) -> Result<Bytes, BodyError>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    tokio::time::timeout(TIMEOUT, collect(body, limit)).await.unwrap_or(Err(BodyError::TimedOut))
+}
+
+async fn collect<S, B>(body: S, limit: usize) -> Result<Bytes, BodyError>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let mut body = std::pin::pin!(body);
+    let mut all = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let mut chunk = chunk.map_err(|_| BodyError::Broken)?;
+        if all.len() + chunk.remaining() > limit {
+            return Err(BodyError::TooLarge(limit));
+        }
+        // A small body comes in one piece, which needs no copy.
+        if all.is_empty() {
+            let first = chunk.copy_to_bytes(chunk.remaining());
+            all = first.try_into_mut().unwrap_or_else(|first| BytesMut::from(&*first));
+        } else {
+            all.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining()));
+        }
+    }
+    Ok(all.freeze())
+}

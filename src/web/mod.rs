@@ -1,0 +1,17 @@
+//! The HTTP server.
+//!
+//! - [`server`]: the accept loop: limits, timeouts, headers, metrics, graceful shutdown.
+//! - [`routes`]: what apps hand in: filters, and the templates of their paths.
+//! - [`body`]: request bodies, read within bounds of size and time.
+//! - [`reply`]: answers: JSON, pages, errors.
+//! - [`assets`]: CSS, JavaScript and pictures, compiled into the executable.
+//! - [`health`]: `/healthz`, `/readyz`, `/metrics`.
+
+pub mod assets;
+pub mod body;
+pub mod health;
+pub mod reply;
+pub mod routes;
+pub mod server;
+
+pub use routes::Routes;

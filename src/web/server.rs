@@ -1,0 +1,211 @@
+//! The accept loop. warp's own server never sets TCP_NODELAY and panics when it can't bind; this loop is also where
+//! connection limits, timeouts, security headers and metrics belong.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use metrics::{counter, gauge, histogram};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use warp::Filter;
+use warp::http::header::{HeaderName, HeaderValue};
+use warp::http::{Method, StatusCode};
+use warp::reply::Response;
+
+use super::routes::template_of;
+use super::{Routes, reply};
+use crate::telemetry::metrics as m;
+
+/// Connections served at once; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 20_000;
+/// Connections that may wait for that.
+const BACKLOG: u32 = 4_096;
+/// How long a client may take over a request's head, and may keep an idle connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The size of a request's head at most, and of a connection's buffers.
+const BUFFER_BYTES: usize = 16 * 1024;
+/// How long a client may leave what was sent to it unacknowledged, or its window closed.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests in hand may take once the process is asked to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long to wait when no connection can be accepted (out of file descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Said on every answer: only our own scripts and styles run, nobody frames the page, types are what we say.
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (
+        HeaderName::from_static("content-security-policy"),
+        HeaderValue::from_static(
+            "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+        ),
+    ),
+    (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
+    (HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// An address can't be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("can't listen on {address}: {source}{hint}")]
+pub struct BindError {
+    address: SocketAddr,
+    hint: String,
+    #[source]
+    source: std::io::Error,
+}
+
+/// Listens on `address`; `flag` is what sets it, for the error.
+///
+/// # Errors
+/// When the address is taken or not this machine's.
+pub fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, BindError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| {
+        let taken = source.kind() == std::io::ErrorKind::AddrInUse;
+        let hint =
+            if taken { format!("; another program has this port, pass {flag} with a free one") } else { String::new() };
+        BindError { address, hint, source }
+    })
+}
+
+/// Serves `routes` until `shutdown`, then finishes the requests in hand.
+pub async fn serve(listener: TcpListener, routes: Routes, shutdown: CancellationToken) {
+    let templates: Arc<[&'static str]> = routes.templates.into();
+    let service = TowerToHyperService::new(warp::service(routes.filter.recover(rejected).unify()));
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &connections) => accepted,
+        };
+        let Some((stream, permit)) = accepted else { continue };
+        let (service, templates) = (service.clone(), Arc::clone(&templates));
+        let handle = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let measure = Measure::start(request.method(), template_of(&templates, request.uri().path()));
+            let answer = service.call(request);
+            async move {
+                let mut response = match answer.await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                };
+                response.headers_mut().extend(SECURITY_HEADERS);
+                measure.end(response.status());
+                Ok::<Response, Infallible>(response)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(TokioIo::new(stream), handle);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // A client that breaks off or sends nonsense is its own affair; hyper has answered what can be answered.
+            if let Err(error) = connection.await {
+                tracing::trace!(%error, "connection ended");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were cut off");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    // The semaphore is never closed.
+    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            prepare(&stream);
+            Some((stream, permit))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "can't accept a connection");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Small answers leave at once, and a client that takes nothing any more is noticed. Both are improvements only, so a
+/// socket that refuses them is used as it is.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALL_TIMEOUT));
+}
+
+/// What no route answers.
+async fn rejected(rejection: warp::Rejection) -> Result<Response, Infallible> {
+    let (status, reason) = if rejection.is_not_found() {
+        (StatusCode::NOT_FOUND, "there is nothing here")
+    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        (StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed here")
+    } else {
+        (StatusCode::BAD_REQUEST, "the request can't be understood")
+    };
+    Ok(reply::error(status, reason, None))
+}
+
+/// Counts and times one request.
+struct Measure {
+    method: &'static str,
+    route: &'static str,
+    started: Instant,
+}
+
+impl Measure {
+    fn start(method: &Method, route: &'static str) -> Self {
+        let method = method_label(method);
+        gauge!(m::HTTP_IN_PROGRESS.name, "method" => method, "route" => route).increment(1.0);
+        Self { method, route, started: Instant::now() }
+    }
+
+    fn end(self, status: StatusCode) {
+        let labels = [
+            ("method", self.method.to_owned()),
+            ("route", self.route.to_owned()),
+            ("status_code", status.as_u16().to_string()),
+        ];
+        counter!(m::HTTP_REQUESTS.name, &labels).increment(1);
+        histogram!(m::HTTP_DURATION.name, &labels).record(self.started.elapsed().as_secs_f64());
+    }
+}
+
+impl Drop for Measure {
+    fn drop(&mut self) {
+        gauge!(m::HTTP_IN_PROGRESS.name, "method" => self.method, "route" => self.route).decrement(1.0);
+    }
+}
+
+/// The method as a label; methods nobody has heard of share one.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
