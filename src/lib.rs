@@ -13,6 +13,7 @@
 //! Arrows point one way: `cli` → `apps`, `web` → `live` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
 //! an app, and no app imports another.
 
+pub mod apps;
 pub mod cli;
 pub mod config;
 pub mod kafka;

@@ -46,8 +46,23 @@ pub enum KafkaError {
         source: rskafka::client::error::Error,
     },
     /// The topic does not exist.
-    #[error("topic {0:?} does not exist; `kboard topics create {0}` makes it")]
-    UnknownTopic(String),
+    #[error("topic {topic:?} does not exist{}; `kboard topics create {topic}` makes it", did_you_mean(similar))]
+    UnknownTopic {
+        /// The topic asked for.
+        topic: String,
+        /// Topics whose names are close to it.
+        similar: Vec<String>,
+    },
+    /// The topic has no such partition.
+    #[error("topic {topic:?} has partitions 0 to {}, not {partition}", count - 1)]
+    UnknownPartition {
+        /// The topic.
+        topic: String,
+        /// The partition asked for.
+        partition: i32,
+        /// How many it has.
+        count: usize,
+    },
     /// A certificate or key can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -67,7 +82,11 @@ impl KafkaError {
                 source.is_retriable() || matches!(source, KrafkaError::DeliveryTimeout { .. })
             }
             Self::Read { .. } | Self::ConnectReader { .. } => true,
-            Self::UnknownTopic(_) | Self::Tls(_) => false,
+            Self::UnknownTopic { .. } | Self::UnknownPartition { .. } | Self::Tls(_) => false,
         }
     }
+}
+
+fn did_you_mean(similar: &[String]) -> String {
+    if similar.is_empty() { String::new() } else { format!(" (did you mean {}?)", similar.join(", ")) }
 }

@@ -1,0 +1,3 @@
+//! The message board.
+
+pub mod generator;
