@@ -2,6 +2,7 @@
 
 mod config;
 mod output;
+mod produce;
 mod settings;
 mod shutdown;
 
@@ -24,6 +25,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Config(config::Args),
+    Produce(produce::Args),
 }
 
 /// How a command that did not fail ended.
@@ -57,6 +59,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     runtime.block_on(async {
         match cli.command {
             Command::Config(args) => config::run(&args, &resolved),
+            Command::Produce(args) => produce::run(args, &settings).await,
         }
     })
 }
