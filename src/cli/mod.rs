@@ -1,7 +1,9 @@
 //! The command line: one module a subcommand, each with its arguments and one `run`.
 
 mod config;
+mod consume;
 mod output;
+mod produce;
 mod settings;
 mod shutdown;
 mod time;
@@ -25,6 +27,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Config(config::Args),
+    Consume(consume::Args),
+    Produce(produce::Args),
 }
 
 /// How a command that did not fail ended.
@@ -58,6 +62,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     runtime.block_on(async {
         match cli.command {
             Command::Config(args) => config::run(&args, &resolved),
+            Command::Consume(args) => consume::run(args, &settings).await,
+            Command::Produce(args) => produce::run(args, &settings).await,
         }
     })
 }
