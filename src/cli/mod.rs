@@ -2,10 +2,15 @@
 
 mod config;
 mod consume;
+mod health;
+mod members;
 mod output;
 mod produce;
+mod replay;
+mod serve;
 mod settings;
 mod shutdown;
+mod start;
 mod time;
 
 use std::process::ExitCode;
@@ -26,9 +31,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Config(config::Args),
+    Serve(serve::Args),
     Consume(consume::Args),
     Produce(produce::Args),
+    Replay(replay::Args),
+    Health(health::Args),
+    Config(config::Args),
 }
 
 /// How a command that did not fail ended.
@@ -64,6 +72,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
             Command::Config(args) => config::run(&args, &resolved),
             Command::Consume(args) => consume::run(args, &settings).await,
             Command::Produce(args) => produce::run(args, &settings).await,
+            Command::Replay(args) => replay::run(&args, &settings).await,
+            Command::Serve(args) => serve::run(&args, &settings).await,
+            Command::Health(args) => health::run(&args).await,
         }
     })
 }

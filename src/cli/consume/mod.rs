@@ -1,7 +1,10 @@
 //! `kboard consume`: an app's consumer group, or any topic's records printed.
 
 mod format;
+mod group;
 mod print;
+
+use std::net::SocketAddr;
 
 use anyhow::bail;
 use krafka::Kafka;
@@ -10,6 +13,7 @@ use regex::Regex;
 
 use self::format::Format;
 use super::{Status, shutdown, time};
+use crate::apps::{self, Prefix};
 use crate::config::Settings;
 use crate::kafka::reader::{From, Reader};
 use crate::kafka::{Cluster, KafkaError, lookup};
@@ -17,6 +21,7 @@ use crate::kafka::{Cluster, KafkaError, lookup};
 /// Run an app's consumer group, or print the records of topics.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  kboard consume --group message-board                        the board's projection; metrics on 127.0.0.1:9091
   kboard consume --topic orders.created                       new records, as JSON lines
   kboard consume --topic orders.created --until-end           all there are, then end
   kboard consume --topic-pattern 'orders\\..*' --from 15m      the last quarter of an hour and on
@@ -59,6 +64,9 @@ pub struct Args {
     /// json, value (the bytes and a newline), or a text with tokens, see below.
     #[arg(long, short, default_value = "json", value_parser = Format::parse)]
     format: Format,
+    /// Where a group of an app shows its metrics and health.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9091")]
+    metrics_listen: SocketAddr,
     /// Print records of transactions that are open or were aborted, too.
     #[arg(long)]
     uncommitted: bool,
@@ -81,9 +89,16 @@ fn from(text: &str) -> Result<From, String> {
 /// Runs the group, or prints.
 pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Status> {
     match &args.group {
-        // JOIN: a group that an app of the registry owns, without topics named, runs on the apps' runtime.
-        Some(group) if args.topics.is_empty() && args.topic_pattern.is_none() => {
-            bail!("no app owns the group {group:?}; to print records as a member of it, name a --topic")
+        Some(name) if args.topics.is_empty() && args.topic_pattern.is_none() => {
+            let prefix = Prefix(settings.topic_prefix.clone());
+            let Some(group) = apps::group(name, &prefix) else {
+                let known: Vec<_> = apps::groups().map(|group| prefix.apply(group.name)).collect();
+                bail!(
+                    "no app owns the group {name:?} (there are: {}); to print records as a member of it, name a --topic",
+                    known.join(", ")
+                );
+            };
+            group::run(group, args.metrics_listen, settings).await
         }
         _ => print(args, settings).await,
     }

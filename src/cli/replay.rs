@@ -1,0 +1,213 @@
+//! `kboard replay`: rebuilds projections from the log, beside the live state, and puts them in its place in one step.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use futures::future::try_join_all;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::output::{self, Format};
+use super::{Status, shutdown, start, time};
+use crate::apps::{self, GroupSpec, Services};
+use crate::config::Settings;
+use crate::kafka::admin::groups;
+use crate::kafka::log::{self, PartitionLog};
+use crate::kafka::replay::{Progress, Range, Report};
+
+/// Records a second that a dry run assumes, until the replay itself knows better: what one process of this build does
+/// on a machine of two cores (benches/README.md).
+const ASSUMED_RATE: f64 = 100_000.0;
+/// How often the progress bar looks.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Rebuild projections from the log.
+#[derive(Debug, clap::Args)]
+#[command(
+    group(clap::ArgGroup::new("from").required(true).args(["from_earliest", "from_time", "from_offset"])),
+    after_help = "Examples:
+  kboard replay --from-earliest                          every projection of every app
+  kboard replay --group message-board --from-earliest --dry-run
+  kboard replay --group message-board --from-time 2h
+  kboard replay --group message-board --from-offset 0=1200 --from-offset 1=900
+  kboard replay --from-earliest --online                 while consumers run: they wait for the end
+
+The state is built beside the live one and put in its place in one atomic step: readers never see half of it, viewers
+get the new window. Interrupted, it leaves the live state as it was, and may be run again."
+)]
+pub struct Args {
+    /// The group whose projection to rebuild; repeatable. All of them when none is named.
+    #[arg(long = "group", short, value_name = "NAME")]
+    groups: Vec<String>,
+    /// From the oldest record that is kept.
+    #[arg(long)]
+    from_earliest: bool,
+    /// From the first record at or after a time: 2h, 2026-01-31T12:00:00Z, unix milliseconds.
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    from_time: Option<jiff::Timestamp>,
+    /// From an offset of a partition; repeatable. Partitions not named are read from their start.
+    #[arg(long, value_name = "PARTITION=OFFSET", value_parser = partition_offset)]
+    from_offset: Vec<(i32, i64)>,
+    /// Up to a time instead of the end; what was written later is read by the consumers afterwards.
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    until: Option<jiff::Timestamp>,
+    /// Run although consumers of the group do: they are held off the state until the new one is in its place.
+    #[arg(long)]
+    online: bool,
+    /// Say how many records it would read and about how long it would take, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print the result.
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Format,
+}
+
+/// What was done, or would be.
+#[derive(Serialize)]
+struct Outcome {
+    group: String,
+    records: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimated_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Report>,
+}
+
+fn partition_offset(text: &str) -> Result<(i32, i64), String> {
+    let parsed = text.split_once('=').and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
+    parsed.filter(|(partition, offset)| *partition >= 0 && *offset >= 0).ok_or_else(|| "expected PARTITION=OFFSET, such as 0=1200".to_owned())
+}
+
+/// Replays.
+pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
+    let stop = shutdown::on_signal()?;
+    let services = start::services(settings, stop).await?;
+    let groups = chosen(&args.groups, &services)?;
+    for group in &groups {
+        refuse_if_active(args, group, &services).await?;
+    }
+    let mut outcomes = Vec::with_capacity(groups.len());
+    for group in groups {
+        outcomes.push(replay(args, group, &services).await?);
+    }
+    output::print(args.output, &outcomes, |outcomes| table(outcomes))?;
+    start::stop(&services).await;
+    Ok(Status::Success)
+}
+
+fn chosen(names: &[String], services: &Services) -> anyhow::Result<Vec<&'static GroupSpec>> {
+    if names.is_empty() {
+        return Ok(apps::groups().collect());
+    }
+    let known = || apps::groups().map(|group| services.prefix.apply(group.name)).collect::<Vec<_>>().join(", ");
+    let find = |name: &String| {
+        apps::group(name, &services.prefix).with_context(|| format!("no app owns a group {name:?}; there are: {}", known()))
+    };
+    names.iter().map(find).collect()
+}
+
+async fn refuse_if_active(args: &Args, group: &GroupSpec, services: &Services) -> anyhow::Result<()> {
+    if args.online || args.dry_run {
+        return Ok(());
+    }
+    let name = services.prefix.apply(group.name);
+    let members = groups::members(&services.cluster, &name).await?;
+    if !members.is_empty() {
+        let count = members.len();
+        bail!(
+            "group {name} has {count} running member{}: {}\nstop them, or pass --online to hold them off until the new state is in its place",
+            if count == 1 { "" } else { "s" },
+            members.join(", "),
+        );
+    }
+    Ok(())
+}
+
+async fn replay(args: &Args, group: &'static GroupSpec, services: &Services) -> anyhow::Result<Outcome> {
+    let name = services.prefix.apply(group.name);
+    let range = range(args, group, services).await?;
+    let records = range.len();
+    if args.dry_run {
+        let estimated_seconds = Some(records as f64 / ASSUMED_RATE);
+        return Ok(Outcome { group: name, records, estimated_seconds, report: None });
+    }
+    let ends: Vec<_> = range.partitions.iter().map(|(log, _, end)| (log.topic().to_owned(), log.partition(), *end)).collect();
+    let progress = Progress { cancelled: services.shutdown.child_token(), ..Progress::default() };
+    let bar = tokio::spawn(show(name.clone(), records, progress.clone()));
+    let report = (group.rebuild)(services.clone(), range, progress).await;
+    bar.abort();
+    let report = report.with_context(|| format!("replay of {name}"))?;
+    // With members, the group's own commits follow; without, the tools would still show the offsets of before.
+    if groups::members(&services.cluster, &name).await?.is_empty() {
+        groups::commit(&services.cluster, &name, &ends).await?;
+    }
+    Ok(Outcome { group: name, records, estimated_seconds: None, report: Some(report) })
+}
+
+async fn range(args: &Args, group: &GroupSpec, services: &Services) -> anyhow::Result<Range> {
+    let mut partitions = Vec::new();
+    for topic in group.topics {
+        let logs = log::open(&services.cluster, &services.prefix.apply(topic)).await?;
+        if let Some((partition, _)) = args.from_offset.iter().find(|(partition, _)| !logs.iter().any(|log| log.partition() == *partition)) {
+            bail!("--from-offset {partition}=…: the topic has partitions 0 to {}", logs.len().saturating_sub(1));
+        }
+        let bounds = logs.into_iter().map(|log| async move {
+            let (from, to) = bounds(args, &log).await?;
+            anyhow::Ok((log, from, to))
+        });
+        partitions.extend(try_join_all(bounds).await?);
+    }
+    Ok(Range { partitions })
+}
+
+async fn bounds(args: &Args, log: &PartitionLog) -> anyhow::Result<(i64, i64)> {
+    let start = log.start().await?;
+    let end = match args.until {
+        Some(time) => log.at(time.as_millisecond()).await?,
+        None => log.end().await?,
+    };
+    let named = args.from_offset.iter().find(|(partition, _)| *partition == log.partition());
+    let from = match (args.from_time, named) {
+        (Some(time), _) => log.at(time.as_millisecond()).await?,
+        (None, Some((_, offset))) => *offset,
+        (None, None) => start,
+    };
+    Ok((from.clamp(start, end.max(start)), end.max(start)))
+}
+
+/// Draws the progress on a terminal; elsewhere indicatif draws nothing.
+async fn show(group: String, records: u64, progress: Progress) {
+    let bar = ProgressBar::new(records).with_message(group);
+    if let Ok(style) = ProgressStyle::with_template(
+        "{msg} [{bar:40}] {human_pos}/{human_len} records, {per_sec}, {eta} left",
+    ) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    let mut tick = tokio::time::interval(TICK);
+    while !progress.swapping.load(Ordering::Relaxed) {
+        tick.tick().await;
+        bar.set_position(progress.passed.load(Ordering::Relaxed));
+    }
+    bar.finish_and_clear();
+}
+
+fn table(outcomes: &[Outcome]) -> String {
+    let lines = outcomes.iter().map(|outcome| match (&outcome.report, outcome.estimated_seconds) {
+        (Some(report), _) => format!(
+            "{}: {} messages applied, {} dead letters skipped, {:.1} s ({:.0} records/s)",
+            outcome.group,
+            report.applied,
+            report.poison,
+            report.seconds,
+            outcome.records as f64 / report.seconds.max(0.001),
+        ),
+        (None, seconds) => format!(
+            "{}: {} records to read, about {:.0} s; nothing was changed",
+            outcome.group,
+            outcome.records,
+            seconds.unwrap_or_default().ceil(),
+        ),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,107 @@
+//! What every role of the apps starts with: Kafka and Redis connected, topics made, metrics on.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::apps::{self, Prefix, Services};
+use crate::config::Settings;
+use crate::kafka::admin::ensure_topics;
+use crate::kafka::consumer::Backoff;
+use crate::kafka::{Cluster, Producer};
+use crate::redis::Redis;
+use crate::telemetry::metrics as m;
+use crate::web::{self, Routes};
+
+/// How often histograms are drained, so that they don't grow between scrapes.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the producer may take to send what it has at the end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Installs the process's metrics and keeps them in order.
+pub fn metrics() -> anyhow::Result<PrometheusHandle> {
+    let handle = m::install().context("metrics")?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+        loop {
+            interval.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+/// Connects to Kafka and Redis, creates the apps' missing topics and says which.
+///
+/// # Errors
+/// When one of the two isn't there within `startup-timeout`.
+pub async fn services(settings: &Settings, shutdown: CancellationToken) -> anyhow::Result<Services> {
+    let cluster = Cluster::new(settings.kafka.clone());
+    let prefix = Prefix(settings.topic_prefix.clone());
+    let deadline = Instant::now() + settings.startup_timeout;
+    let topics = apps::topics(&prefix);
+    let producer = async {
+        patiently("Kafka", deadline, &shutdown, || async { Ok(cluster.ping().await?) }).await?;
+        for topic in ensure_topics(&cluster, &topics, &settings.topics).await? {
+            let (partitions, replication_factor) = (topic.partitions, topic.replication_factor);
+            tracing::info!(topic = topic.name, partitions, replication_factor, "created topic");
+        }
+        anyhow::Ok(Producer::start(&cluster, topics.iter().map(|topic| topic.name.clone())).await?)
+    };
+    let redis = patiently("Redis", deadline, &shutdown, || async { Ok(Redis::connect(&settings.redis).await?) });
+    let (producer, redis) = tokio::try_join!(producer, redis)?;
+    Ok(Services { cluster, producer, redis, prefix, shutdown })
+}
+
+/// Tries until `deadline`, telling once that it waits.
+async fn patiently<T, F>(
+    what: &str,
+    deadline: Instant,
+    shutdown: &CancellationToken,
+    attempt: impl Fn() -> F,
+) -> anyhow::Result<T>
+where
+    F: Future<Output = anyhow::Result<T>>,
+{
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    loop {
+        match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(error) if Instant::now() >= deadline => return Err(error.context(format!("{what} is not there"))),
+            Err(error) => {
+                if !backoff.is_failing() {
+                    tracing::warn!("waiting for {what}: {error:#}");
+                }
+                tokio::select! {
+                    () = shutdown.cancelled() => return Err(error.context("interrupted")),
+                    () = tokio::time::sleep(backoff.next()) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Ends what [`services`] started.
+pub async fn stop(services: &Services) {
+    services.producer.close(FLUSH_TIMEOUT).await;
+    services.redis.close().await;
+}
+
+/// Serves `routes` on `address` in the background.
+///
+/// # Errors
+/// When the address is taken; `flag` is named as what to change.
+pub fn serve(
+    address: SocketAddr,
+    flag: &str,
+    routes: Routes,
+    shutdown: CancellationToken,
+) -> anyhow::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
+    let listener = web::server::bind(address, flag)?;
+    let bound = listener.local_addr()?;
+    Ok((bound, tokio::spawn(web::server::serve(listener, routes, shutdown))))
+}
