@@ -1,10 +1,13 @@
 //! The command line: one module a subcommand, each with its arguments and one `run`.
 
 mod config;
+mod confirm;
 mod output;
 mod settings;
 mod shutdown;
+mod suggest;
 mod time;
+mod topics;
 
 use std::process::ExitCode;
 
@@ -25,6 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Config(config::Args),
+    Topics(topics::Args),
 }
 
 /// How a command that did not fail ended.
@@ -44,7 +48,7 @@ pub fn run(cli: Cli) -> ExitCode {
         // A reader that went away (`kboard topics list | head -1`) is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", with_causes(&error));
             ExitCode::from(2)
         }
     }
@@ -58,8 +62,18 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     runtime.block_on(async {
         match cli.command {
             Command::Config(args) => config::run(&args, &resolved),
+            Command::Topics(args) => topics::run(&args, &settings).await,
         }
     })
+}
+
+/// The error and its causes in one line; one that tells its cause itself is not followed by it again.
+fn with_causes(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .skip(1)
+        .map(ToString::to_string)
+        .fold(error.to_string(), |told, cause| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

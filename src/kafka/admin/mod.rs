@@ -25,6 +25,9 @@ pub use ensure::{CreatedTopic, ensure_topics};
 /// How long one administrative call may take, retries included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Kafka's limit: the name is part of a directory's.
+const MAX_TOPIC_NAME: usize = 249;
+
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -68,6 +71,23 @@ pub async fn broker_count(cluster: &Cluster) -> Result<usize, KafkaError> {
     let described = client(cluster).await?.describe_cluster(Default::default()).await;
     let described = described.map_err(KafkaError::request("describe the cluster"))?;
     Ok(described.brokers.iter().filter(|broker| !broker.is_fenced).count())
+}
+
+/// `name`, if Kafka takes it for a topic.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn topic_name(name: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > MAX_TOPIC_NAME || matches!(name, "." | "..") {
+        return Err(format!("topic name {name:?} must have 1 to {MAX_TOPIC_NAME} characters and not be . or .."));
+    }
+    if !name.chars().all(is_allowed) {
+        return Err(format!(
+            "topic name {name:?} has characters other than letters a-z, digits, dot, underscore, hyphen"
+        ));
+    }
+    Ok(name.to_owned())
 }
 
 /// Whether a broker answered with `code`.
