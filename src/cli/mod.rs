@@ -2,6 +2,7 @@
 
 mod config;
 mod confirm;
+mod groups;
 mod output;
 mod settings;
 mod shutdown;
@@ -29,6 +30,7 @@ pub struct Cli {
 enum Command {
     Config(config::Args),
     Topics(topics::Args),
+    Groups(groups::Args),
 }
 
 /// How a command that did not fail ended.
@@ -63,6 +65,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
         match cli.command {
             Command::Config(args) => config::run(&args, &resolved),
             Command::Topics(args) => topics::run(&args, &settings).await,
+            Command::Groups(args) => groups::run(&args, &settings).await,
         }
     })
 }

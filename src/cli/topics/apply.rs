@@ -87,5 +87,5 @@ fn summary(plan: &Plan, [created, changed]: [&str; 2]) -> String {
     let new = count(|action| matches!(action, Action::Create { .. }));
     let other = count(|action| matches!(action, Action::Change { .. }));
     let parts = [(new, created), (other, changed)].into_iter().filter(|(count, _)| *count > 0);
-    parts.map(|(count, verb)| format!("{} {verb}", show::counted(count, "topic"))).collect::<Vec<_>>().join(", ")
+    parts.map(|(count, verb)| format!("{} {verb}", output::counted(count, "topic"))).collect::<Vec<_>>().join(", ")
 }

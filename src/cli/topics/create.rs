@@ -1,6 +1,6 @@
 //! `kboard topics create`.
 
-use super::{apply, show};
+use super::apply;
 use crate::cli::{Status, output};
 use crate::config::TopicDefaults;
 use crate::kafka::admin::ensure::MIN_INSYNC_REPLICAS;
@@ -59,7 +59,7 @@ async fn created(cluster: &Cluster, topic: &String) -> anyhow::Result<String> {
     let min_insync = made.overrides.get(MIN_INSYNC_REPLICAS).map_or("?", String::as_str);
     Ok(format!(
         "{topic}: created with {}, {} each, {MIN_INSYNC_REPLICAS} {min_insync}",
-        show::counted(usize::try_from(made.partitions).unwrap_or(0), "partition"),
-        show::counted(usize::try_from(made.replication_factor).unwrap_or(0), "replica"),
+        output::counted(usize::try_from(made.partitions).unwrap_or(0), "partition"),
+        output::counted(usize::try_from(made.replication_factor).unwrap_or(0), "replica"),
     ))
 }

@@ -1,6 +1,5 @@
 //! `kboard topics delete`.
 
-use super::show;
 use crate::cli::confirm::confirm;
 use crate::cli::{Status, output};
 use crate::kafka::admin::topics::Topic;
@@ -40,10 +39,10 @@ fn question(topics: &[Topic]) -> String {
         .iter()
         .map(|topic| match topic.messages() {
             Some(messages) => {
-                format!("{} ({})", topic.name, show::counted(messages.try_into().unwrap_or(0), "message"))
+                format!("{} ({})", topic.name, output::counted(messages.try_into().unwrap_or(0), "message"))
             }
             None => topic.name.clone(),
         })
         .collect();
-    format!("Delete {} for ever: {}?", show::counted(topics.len(), "topic"), named.join(", "))
+    format!("Delete {} for ever: {}?", output::counted(topics.len(), "topic"), named.join(", "))
 }

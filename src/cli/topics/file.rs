@@ -11,7 +11,7 @@ use serde::de::{self, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::kafka::admin::plan::{Current, Desired};
-use crate::kafka::admin::{TopicSpec, topic_name};
+use crate::kafka::admin::topic_name;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,8 +30,18 @@ struct Topic {
 }
 
 #[derive(Serialize)]
-struct Export {
-    topics: Vec<TopicSpec>,
+struct Export<'a> {
+    topics: Vec<Exported<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Exported<'a> {
+    name: &'a str,
+    partitions: i32,
+    replication_factor: i16,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    config: BTreeMap<&'a str, serde_yaml_ng::Value>,
 }
 
 /// Reads the topics that the file at `path` wants; `-` is stdin.
@@ -47,13 +57,24 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Desired>> {
 
 /// The file that wants what is there.
 pub fn write(topics: &BTreeMap<String, Current>) -> anyhow::Result<String> {
-    let spec = |(name, topic): (&String, &Current)| TopicSpec {
-        name: name.clone(),
+    Ok(serde_yaml_ng::to_string(&Export { topics: topics.iter().map(exported).collect() })?)
+}
+
+fn exported<'a>((name, topic): (&'a String, &'a Current)) -> Exported<'a> {
+    Exported {
+        name,
         partitions: topic.partitions,
-        replication_factor: Some(topic.replication_factor),
-        config: topic.overrides.clone(),
-    };
-    Ok(serde_yaml_ng::to_string(&Export { topics: topics.iter().map(spec).collect() })?)
+        replication_factor: topic.replication_factor,
+        config: topic.overrides.iter().map(|(key, value)| (key.as_str(), plain(value))).collect(),
+    }
+}
+
+/// A value as a person would write it: a number without quotes, where that reads back as the same text.
+fn plain(value: &str) -> serde_yaml_ng::Value {
+    match value.parse::<i64>() {
+        Ok(number) if number.to_string() == value => number.into(),
+        _ => value.into(),
+    }
 }
 
 fn parse(text: &str) -> anyhow::Result<Vec<Desired>> {

@@ -72,8 +72,8 @@ pub fn details(topic: &Details) -> String {
     let title = format!(
         "{}: {}, {} each, {} messages, {}; {}",
         summary.name,
-        counted(summary.partitions, "partition"),
-        counted(summary.replication_factor, "replica"),
+        output::counted(summary.partitions, "partition"),
+        output::counted(summary.replication_factor, "replica"),
         known(summary.messages),
         bytes(summary.size),
         health(summary),
@@ -134,11 +134,6 @@ fn step(step: &Step) -> Vec<String> {
             lines
         }
     }
-}
-
-/// `1 partition`, `3 partitions`.
-pub fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn chosen<T: ToString>(value: Option<T>, otherwise: &str) -> String {
