@@ -1,7 +1,9 @@
 //! The command line: one module a subcommand, each with its arguments and one `run`.
 
 mod config;
+mod confirm;
 mod consume;
+mod groups;
 mod health;
 mod members;
 mod output;
@@ -11,7 +13,9 @@ mod serve;
 mod settings;
 mod shutdown;
 mod start;
+mod suggest;
 mod time;
+mod topics;
 
 use std::process::ExitCode;
 
@@ -34,6 +38,8 @@ enum Command {
     Serve(serve::Args),
     Consume(consume::Args),
     Produce(produce::Args),
+    Topics(topics::Args),
+    Groups(groups::Args),
     Replay(replay::Args),
     Health(health::Args),
     Config(config::Args),
@@ -56,7 +62,7 @@ pub fn run(cli: Cli) -> ExitCode {
         // A reader that went away (`kboard topics list | head -1`) is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", with_causes(&error));
             ExitCode::from(2)
         }
     }
@@ -70,13 +76,24 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     runtime.block_on(async {
         match cli.command {
             Command::Config(args) => config::run(&args, &resolved),
+            Command::Serve(args) => serve::run(&args, &settings).await,
             Command::Consume(args) => consume::run(args, &settings).await,
             Command::Produce(args) => produce::run(args, &settings).await,
+            Command::Topics(args) => topics::run(&args, &settings).await,
+            Command::Groups(args) => groups::run(&args, &settings).await,
             Command::Replay(args) => replay::run(&args, &settings).await,
-            Command::Serve(args) => serve::run(&args, &settings).await,
             Command::Health(args) => health::run(&args).await,
         }
     })
+}
+
+/// The error and its causes in one line; one that tells its cause itself is not followed by it again.
+fn with_causes(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .skip(1)
+        .map(ToString::to_string)
+        .fold(error.to_string(), |told, cause| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

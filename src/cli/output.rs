@@ -41,6 +41,11 @@ pub fn line(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `1 partition`, `3 partitions`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A table without borders, as `kubectl` and Kafka's tools print them: easy to read, to grep and to cut.
 /// `right` names the columns (from 0) that hold numbers.
 pub fn table<const N: usize>(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use futures::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
+use krafka::consumer::TopicPartition;
 use serde::Serialize;
 
 use super::output::{self, Format};
@@ -75,8 +76,11 @@ struct Outcome {
 }
 
 fn partition_offset(text: &str) -> Result<(i32, i64), String> {
-    let parsed = text.split_once('=').and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
-    parsed.filter(|(partition, offset)| *partition >= 0 && *offset >= 0).ok_or_else(|| "expected PARTITION=OFFSET, such as 0=1200".to_owned())
+    let parsed =
+        text.split_once('=').and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
+    parsed
+        .filter(|(partition, offset)| *partition >= 0 && *offset >= 0)
+        .ok_or_else(|| "expected PARTITION=OFFSET, such as 0=1200".to_owned())
 }
 
 /// Replays.
@@ -102,7 +106,8 @@ fn chosen(names: &[String], services: &Services) -> anyhow::Result<Vec<&'static 
     }
     let known = || apps::groups().map(|group| services.prefix.apply(group.name)).collect::<Vec<_>>().join(", ");
     let find = |name: &String| {
-        apps::group(name, &services.prefix).with_context(|| format!("no app owns a group {name:?}; there are: {}", known()))
+        apps::group(name, &services.prefix)
+            .with_context(|| format!("no app owns a group {name:?}; there are: {}", known()))
     };
     names.iter().map(find).collect()
 }
@@ -132,7 +137,11 @@ async fn replay(args: &Args, group: &'static GroupSpec, services: &Services) -> 
         let estimated_seconds = Some(records as f64 / ASSUMED_RATE);
         return Ok(Outcome { group: name, records, estimated_seconds, report: None });
     }
-    let ends: Vec<_> = range.partitions.iter().map(|(log, _, end)| (log.topic().to_owned(), log.partition(), *end)).collect();
+    let ends: Vec<_> = range
+        .partitions
+        .iter()
+        .map(|(log, _, end)| (TopicPartition::new(log.topic(), log.partition()), *end))
+        .collect();
     let progress = Progress { cancelled: services.shutdown.child_token(), ..Progress::default() };
     let bar = tokio::spawn(show(name.clone(), records, progress.clone()));
     let report = (group.rebuild)(services.clone(), range, progress).await;
@@ -140,7 +149,7 @@ async fn replay(args: &Args, group: &'static GroupSpec, services: &Services) -> 
     let report = report.with_context(|| format!("replay of {name}"))?;
     // With members, the group's own commits follow; without, the tools would still show the offsets of before.
     if groups::members(&services.cluster, &name).await?.is_empty() {
-        groups::commit(&services.cluster, &name, &ends).await?;
+        groups::move_to(&services.cluster, &name, ends).await?;
     }
     Ok(Outcome { group: name, records, estimated_seconds: None, report: Some(report) })
 }
@@ -149,7 +158,9 @@ async fn range(args: &Args, group: &GroupSpec, services: &Services) -> anyhow::R
     let mut partitions = Vec::new();
     for topic in group.topics {
         let logs = log::open(&services.cluster, &services.prefix.apply(topic)).await?;
-        if let Some((partition, _)) = args.from_offset.iter().find(|(partition, _)| !logs.iter().any(|log| log.partition() == *partition)) {
+        if let Some((partition, _)) =
+            args.from_offset.iter().find(|(partition, _)| !logs.iter().any(|log| log.partition() == *partition))
+        {
             bail!("--from-offset {partition}=…: the topic has partitions 0 to {}", logs.len().saturating_sub(1));
         }
         let bounds = logs.into_iter().map(|log| async move {
@@ -179,9 +190,9 @@ async fn bounds(args: &Args, log: &PartitionLog) -> anyhow::Result<(i64, i64)> {
 /// Draws the progress on a terminal; elsewhere indicatif draws nothing.
 async fn show(group: String, records: u64, progress: Progress) {
     let bar = ProgressBar::new(records).with_message(group);
-    if let Ok(style) = ProgressStyle::with_template(
-        "{msg} [{bar:40}] {human_pos}/{human_len} records, {per_sec}, {eta} left",
-    ) {
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg} [{bar:40}] {human_pos}/{human_len} records, {per_sec}, {eta} left")
+    {
         bar.set_style(style.progress_chars("=> "));
     }
     let mut tick = tokio::time::interval(TICK);

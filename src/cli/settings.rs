@@ -13,7 +13,7 @@ use crate::config::table::SETTINGS;
 const DEFAULT_FILE: &str = "kboard.toml";
 const HEADING: &str = "Settings";
 
-/// What was typed: one optional flag a setting, and `--config`.
+/// What was typed: one optional flag a setting, and `--config-file`.
 #[derive(Debug, Default, Clone)]
 pub struct SettingsFlags {
     flags: BTreeMap<String, String>,
@@ -37,8 +37,8 @@ impl SettingsFlags {
 
 impl clap::Args for SettingsFlags {
     fn augment_args(command: Command) -> Command {
-        let file = Arg::new("config")
-            .long("config")
+        let file = Arg::new("config-file")
+            .long("config-file")
             .value_name("FILE")
             .global(true)
             .help_heading(HEADING)
@@ -77,7 +77,7 @@ impl FromArgMatches for SettingsFlags {
                 self.flags.insert(setting.key.to_owned(), value.clone());
             }
         }
-        self.file = matches.get_one::<PathBuf>("config").cloned().or_else(|| self.file.take());
+        self.file = matches.get_one::<PathBuf>("config-file").cloned().or_else(|| self.file.take());
         Ok(())
     }
 }

@@ -19,8 +19,7 @@ pub async fn run(group: &'static GroupSpec, listen: SocketAddr, settings: &Setti
         redis: services.redis.clone(),
         groups: members.health.clone(),
     };
-    let (address, server) =
-        start::serve(listen, "--metrics-listen", health::routes(health, metrics), stop.clone())?;
+    let (address, server) = start::serve(listen, "--metrics-listen", health::routes(health, metrics), stop.clone())?;
     tracing::info!(group = services.prefix.apply(group.name), "consuming; metrics at http://{address}/metrics");
     let consumed = members.join(&services).await;
     server.await?;

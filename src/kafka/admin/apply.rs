@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use krafka::admin::CreatePartitionsOptions;
 
-use super::plan::{Action, Current, Plan, Step};
+use super::plan::{Action, Current, Desired, Plan, Step};
 use super::{TopicSpec, client, ensure, settings, topics};
 use crate::config::TopicDefaults;
 use crate::kafka::{Cluster, KafkaError};
@@ -42,6 +42,25 @@ pub async fn current(
     Ok(current)
 }
 
+/// Plans the way to `desired`, with all that a new topic will get from the settings and the cluster's size filled in.
+///
+/// # Errors
+/// No broker answers, or a new topic could never be written.
+pub async fn plan(cluster: &Cluster, desired: &[Desired], defaults: &TopicDefaults) -> Result<Plan, KafkaError> {
+    let current = current(cluster, desired.iter().map(|desired| &desired.name)).await?;
+    let mut plan = Plan::new(desired, &current);
+    let brokers = super::broker_count(cluster).await?;
+    for step in &mut plan.steps {
+        if let Action::Create { partitions, replication_factor, config } = &mut step.action {
+            let spec = spec(&step.topic, *partitions, *replication_factor, config);
+            let resolved = ensure::resolve(&spec, defaults, brokers)?;
+            *replication_factor = Some(resolved.replication_factor);
+            *config = resolved.config;
+        }
+    }
+    Ok(plan)
+}
+
 /// Has the brokers check every step of `plan`, and changes nothing; the answer is what they object to.
 ///
 /// # Errors
@@ -74,12 +93,7 @@ async fn take(cluster: &Cluster, step: &Step, defaults: &TopicDefaults, check: b
     match &step.action {
         Action::Same | Action::Refused { .. } => Ok(()),
         Action::Create { partitions, replication_factor, config } => {
-            let spec = TopicSpec {
-                name: step.topic.clone(),
-                partitions: partitions.unwrap_or(BROKERS_CHOICE),
-                replication_factor: *replication_factor,
-                config: config.clone(),
-            };
+            let spec = spec(&step.topic, *partitions, *replication_factor, config);
             let topic = ensure::resolve(&spec, defaults, super::broker_count(cluster).await?)?;
             let created = ensure::create(cluster, &topic, check).await?;
             if !created {
@@ -98,6 +112,16 @@ async fn take(cluster: &Cluster, step: &Step, defaults: &TopicDefaults, check: b
             if check { Ok(()) } else { ensure::await_leaders(cluster, std::slice::from_ref(&step.topic)).await }
         }
     }
+}
+
+fn spec(
+    name: &str,
+    partitions: Option<i32>,
+    replication_factor: Option<i16>,
+    config: &BTreeMap<String, String>,
+) -> TopicSpec {
+    let partitions = partitions.unwrap_or(BROKERS_CHOICE);
+    TopicSpec { name: name.to_owned(), partitions, replication_factor, config: config.clone() }
 }
 
 async fn add_partitions(cluster: &Cluster, topic: &str, total: i32, check: bool) -> Result<(), KafkaError> {

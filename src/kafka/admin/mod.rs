@@ -3,12 +3,16 @@
 //! - [`ensure`]: creates the topics that are missing, for `serve`.
 //! - [`topics`], [`settings`]: topics as they are.
 //! - [`plan`]: what would have to change, a pure function; [`apply`] carries it out.
+//! - [`groups`]: groups as they are; [`waiting`]: how long their records have waited; [`reset`]: where they may go.
 
 pub mod apply;
 pub mod ensure;
+pub mod groups;
 pub mod plan;
+pub mod reset;
 pub mod settings;
 pub mod topics;
+pub mod waiting;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +20,6 @@ use std::time::Duration;
 use krafka::KrafkaError;
 use krafka::admin::AdminClient;
 use krafka::error::ErrorCode;
-use serde::{Deserialize, Serialize};
 
 use super::{Cluster, KafkaError};
 
@@ -25,19 +28,19 @@ pub use ensure::{CreatedTopic, ensure_topics};
 /// How long one administrative call may take, retries included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Kafka's limit: the name is part of a directory's.
+const MAX_TOPIC_NAME: usize = 249;
+
 /// A topic as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSpec {
     /// Its name.
     pub name: String,
     /// How many partitions it has.
     pub partitions: i32,
     /// How many brokers hold each partition; from the settings or the cluster's size when `None`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<i16>,
     /// Settings that differ from the broker's defaults, e.g. `retention.ms`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
 }
 
@@ -68,6 +71,23 @@ pub async fn broker_count(cluster: &Cluster) -> Result<usize, KafkaError> {
     let described = client(cluster).await?.describe_cluster(Default::default()).await;
     let described = described.map_err(KafkaError::request("describe the cluster"))?;
     Ok(described.brokers.iter().filter(|broker| !broker.is_fenced).count())
+}
+
+/// `name`, if Kafka takes it for a topic.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn topic_name(name: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > MAX_TOPIC_NAME || matches!(name, "." | "..") {
+        return Err(format!("topic name {name:?} must have 1 to {MAX_TOPIC_NAME} characters and not be . or .."));
+    }
+    if !name.chars().all(is_allowed) {
+        return Err(format!(
+            "topic name {name:?} has characters other than letters a-z, digits, dot, underscore, hyphen"
+        ));
+    }
+    Ok(name.to_owned())
 }
 
 /// Whether a broker answered with `code`.

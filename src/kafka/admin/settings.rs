@@ -11,6 +11,14 @@ use crate::kafka::{Cluster, KafkaError};
 /// Kafka's number for "set on the topic itself" among the sources of a setting.
 const SOURCE_TOPIC: i8 = 1;
 
+/// Defaults that brokers state only in settings of their own, in the order of precedence and with the milliseconds
+/// that one of each is.
+const BROKER_DEFAULTS: &[(&str, &[(&str, i64)])] = &[
+    ("retention.ms", &[("log.retention.ms", 1), ("log.retention.minutes", 60_000), ("log.retention.hours", 3_600_000)]),
+    ("segment.ms", &[("log.roll.ms", 1), ("log.roll.hours", 3_600_000)]),
+    ("segment.jitter.ms", &[("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", 3_600_000)]),
+];
+
 /// A setting of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
@@ -21,6 +29,13 @@ pub struct Setting {
     /// Whether the topic has one of its own.
     #[serde(skip)]
     pub overridden: bool,
+}
+
+impl Setting {
+    /// Whether the topic's own value hides what the default is.
+    fn is_open(&self) -> bool {
+        self.overridden && self.default.is_none()
+    }
 }
 
 /// Settings by name.
@@ -38,12 +53,39 @@ pub async fn describe(
     let options = DescribeConfigsOptions::default().include_synonyms(true);
     let described = client(cluster).await?.describe_configs(resources, options).await;
     let described = described.map_err(KafkaError::request("describe settings"))?;
-    let settings = described.into_iter().map(|(resource, entries)| {
+    let topics = described.into_iter().map(|(resource, entries)| {
         let entries =
             entries.map_err(KafkaError::request(format!("describe settings of topic {:?}", resource.name)))?;
         Ok((resource.name, entries.into_iter().map(setting).collect()))
     });
-    settings.collect()
+    let mut topics: HashMap<String, Settings> = topics.collect::<Result<_, KafkaError>>()?;
+    add_broker_defaults(cluster, &mut topics).await?;
+    Ok(topics)
+}
+
+/// A broker names no default of these for a topic that has one of its own, so the broker itself is asked.
+async fn add_broker_defaults(cluster: &Cluster, topics: &mut HashMap<String, Settings>) -> Result<(), KafkaError> {
+    let is_open = |(key, _): &&(&str, _)| topics.values().any(|topic| topic.get(*key).is_some_and(Setting::is_open));
+    let open: Vec<_> = BROKER_DEFAULTS.iter().filter(is_open).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let admin = client(cluster).await?;
+    let described = admin.describe_cluster(Default::default()).await;
+    let described = described.map_err(KafkaError::request("describe the cluster"))?;
+    let Some(broker) = described.brokers.first() else { return Ok(()) };
+    let described = admin.describe_configs([ConfigResource::broker(broker.id)], Default::default()).await;
+    let described = described.map_err(KafkaError::request("describe settings of a broker"))?;
+    let entries = described.into_values().next().and_then(Result::ok).unwrap_or_default();
+    let of_broker: HashMap<String, i64> =
+        entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?.parse().ok()?))).collect();
+    for (key, sources) in open {
+        let default = sources.iter().find_map(|(name, millis)| Some(of_broker.get(*name)? * millis));
+        for setting in topics.values_mut().filter_map(|topic| topic.get_mut(*key)).filter(|setting| setting.is_open()) {
+            setting.default = default.map(|millis| millis.to_string());
+        }
+    }
+    Ok(())
 }
 
 /// Changes settings of a topic: `None` gives one back to the brokers' default.

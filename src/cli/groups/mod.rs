@@ -1,0 +1,83 @@
+//! `kboard groups`: see consumer groups, set where they go on from, delete them.
+
+mod delete;
+mod describe;
+mod list;
+mod reset;
+mod show;
+
+use clap::Subcommand;
+
+use super::{Status, output, suggest};
+use crate::apps;
+use crate::config::Settings;
+use crate::kafka::Cluster;
+use crate::kafka::admin::groups::{self, Group, Listing};
+
+/// See consumer groups, set where they go on from, delete them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::Args),
+    Describe(describe::Args),
+    Reset(reset::Args),
+    Delete(delete::Args),
+}
+
+/// Runs the subcommand.
+pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
+    let cluster = Cluster::new(settings.kafka.clone());
+    match &args.command {
+        Command::List(args) => list::run(args, &cluster).await,
+        Command::Describe(args) => describe::run(args, &cluster).await,
+        Command::Reset(args) => reset::run(args, &cluster).await,
+        Command::Delete(args) => delete::run(args, &cluster).await,
+    }
+}
+
+/// The groups named `names`, in that order.
+async fn find(cluster: &Cluster, names: &[String]) -> anyhow::Result<Vec<Group>> {
+    let known = groups::list(cluster).await?;
+    let wanted: Vec<Listing> = names.iter().map(|name| pick(&known, name)).collect::<Result<_, _>>()?;
+    Ok(groups::describe(cluster, &wanted).await?)
+}
+
+fn pick(known: &[Listing], name: &str) -> anyhow::Result<Listing> {
+    let Some(listing) = known.iter().find(|listing| listing.group == name) else {
+        let names: Vec<String> = known.iter().map(|listing| listing.group.clone()).collect();
+        return Err(suggest::unknown("group", name, &names, "`kboard groups list` shows them all"));
+    };
+    if !listing.has_offsets() {
+        anyhow::bail!("group {name:?} is a {} group, which has no offsets like a consumer group's", listing.kind);
+    }
+    Ok(listing.clone())
+}
+
+/// Refuses to touch a group that someone is reading with: a member would go on from what it has in memory, and
+/// commit over anything set meanwhile.
+fn refuse_members(group: &Group) -> Result<(), String> {
+    if group.is_empty() {
+        return Ok(());
+    }
+    let members: Vec<String> = group.members.iter().map(|m| format!("{} at {}", m.client, m.host)).collect();
+    Err(match members.as_slice() {
+        [] => format!("group {:?} is {}; wait until it is Empty", group.group, group.state),
+        members => format!(
+            "group {:?} is in use by {} ({}); stop them first, then do this again",
+            group.group,
+            output::counted(members.len(), "member"),
+            members.join(", "),
+        ),
+    })
+}
+
+/// Whether `group` feeds a projection of an app, whose own offsets are kept in Redis beside the state. A prefix is this
+/// installation's affair, so any is taken for one.
+fn owned_by_app(group: &str) -> bool {
+    apps::groups().any(|owned| group.ends_with(owned.name))
+}

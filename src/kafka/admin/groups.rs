@@ -1,0 +1,400 @@
+//! Consumer groups as they are: state, members, and how far each partition has been read.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+use futures::{StreamExt, TryStreamExt};
+use krafka::admin::{
+    AdminClient, ClusterBroker, ConsumerGroupDescription, ConsumerGroupMember, GroupType, TopicPartition,
+};
+use krafka::error::ErrorCode;
+use serde::Serialize;
+
+use super::topics::{self, Topic};
+use super::{client, is_code};
+use crate::kafka::{Cluster, KafkaError};
+
+/// Groups that are asked about at once.
+const AT_ONCE: usize = 16;
+/// The state of a group without members; its offsets can be changed.
+const EMPTY: &str = "Empty";
+/// The state of a group that is gone.
+const DEAD: &str = "Dead";
+
+/// A group in the list that each broker gives of those it coordinates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Its name.
+    pub group: String,
+    /// `classic` or `consumer`, by the protocol; other kinds have no offsets that could be shown.
+    pub kind: String,
+    /// Its state, where the broker is new enough to list it.
+    pub state: Option<String>,
+    /// The broker that coordinates it.
+    pub coordinator: Broker,
+}
+
+impl Listing {
+    /// Whether it commits offsets, as share and streams groups don't in this way.
+    pub fn has_offsets(&self) -> bool {
+        matches!(self.kind.as_str(), "classic" | "consumer")
+    }
+}
+
+/// A broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broker {
+    /// Its number.
+    pub id: i32,
+    /// `host:port`.
+    pub address: String,
+}
+
+/// A group as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// Its name.
+    pub group: String,
+    /// `Stable`, `Empty`, `PreparingRebalance`, …
+    pub state: String,
+    /// `classic` or `consumer`.
+    pub kind: String,
+    /// The broker that coordinates it.
+    pub coordinator: Broker,
+    /// How partitions are shared out.
+    pub assignor: Option<String>,
+    /// Its members.
+    pub members: Vec<Member>,
+    /// How far each partition of its topics has been read, in order.
+    #[serde(rename = "partitions")]
+    pub positions: Vec<Position>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// The name that the coordinator gave it.
+    pub member: String,
+    /// The name that it gave itself for all its group's members.
+    pub client: String,
+    /// Its address.
+    pub host: String,
+    /// What it reads, by topic.
+    pub partitions: BTreeMap<String, Vec<i32>>,
+}
+
+/// How far a group has read a partition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Position {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset that it will read next; `None` when it has committed none.
+    pub committed: Option<i64>,
+    /// The first offset that can be read; unknown without a leader.
+    pub earliest: Option<i64>,
+    /// The offset after the last record; unknown without a leader.
+    pub end: Option<i64>,
+    /// How many offsets it is behind.
+    pub lag: Option<i64>,
+    /// For how long the next record has waited, in seconds; 0 without lag.
+    pub lag_seconds: Option<f64>,
+    /// The member that reads it.
+    pub member: Option<String>,
+    /// What is out of the ordinary.
+    pub note: Option<&'static str>,
+}
+
+// Seconds are never NaN: they are a difference of two clock readings.
+impl Eq for Position {}
+
+impl Group {
+    /// Whether its offsets can be changed: nobody is there to go on from the old ones.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty() && matches!(self.state.as_str(), EMPTY | DEAD)
+    }
+
+    /// All lag that is known; `None` when it is known of no partition.
+    pub fn lag(&self) -> Option<i64> {
+        self.positions.iter().filter_map(|position| position.lag).reduce(|sum, lag| sum + lag)
+    }
+
+    /// Whether partitions that it reads add lag of which nothing is known.
+    pub fn is_lag_partial(&self) -> bool {
+        self.positions.iter().any(|position| position.committed.is_some() && position.lag.is_none())
+    }
+
+    /// The longest time that a record has waited.
+    pub fn lag_seconds(&self) -> Option<f64> {
+        self.positions.iter().filter_map(|position| position.lag_seconds).reduce(f64::max)
+    }
+
+    /// The topics it reads.
+    pub fn topics(&self) -> BTreeSet<&str> {
+        self.positions.iter().map(|position| position.topic.as_str()).collect()
+    }
+}
+
+/// All groups, in order, and the brokers that did not answer with theirs.
+///
+/// # Errors
+/// No broker answers.
+pub async fn list(cluster: &Cluster) -> Result<Vec<Listing>, KafkaError> {
+    let admin = client(cluster).await?;
+    let described = admin.describe_cluster(Default::default()).await;
+    let brokers = described.map_err(KafkaError::request("describe the cluster"))?.brokers;
+    let listed = admin.list_consumer_groups(Default::default()).await.map_err(KafkaError::request("list groups"))?;
+    let mut groups = Vec::new();
+    for (id, answer) in listed {
+        match answer {
+            Err(error) => tracing::warn!(broker = id, %error, "a broker did not list the groups that it coordinates"),
+            Ok(listings) => groups.extend(listings.into_iter().map(|listing| Listing {
+                kind: listing.group_type.unwrap_or(GroupType::Classic).to_string(),
+                group: listing.group_id,
+                state: listing.state,
+                coordinator: broker(id, &brokers),
+            })),
+        }
+    }
+    groups.sort_by(|a, b| a.group.cmp(&b.group));
+    Ok(groups)
+}
+
+fn broker(id: i32, brokers: &[ClusterBroker]) -> Broker {
+    let found = brokers.iter().find(|broker| broker.id == id);
+    Broker { id, address: found.map(|broker| format!("{}:{}", broker.host, broker.port)).unwrap_or_default() }
+}
+
+/// Describes the groups of `listings` that read topics, with the position in every partition of these topics.
+/// How long records have waited is found out by [`super::waiting::fill`].
+///
+/// # Errors
+/// A coordinator does not answer for a group.
+pub async fn describe(cluster: &Cluster, listings: &[Listing]) -> Result<Vec<Group>, KafkaError> {
+    let admin = &client(cluster).await?;
+    let readers: Vec<&Listing> = listings.iter().filter(|listing| listing.has_offsets()).collect();
+    let described = admin.describe_consumer_groups(readers.iter().map(|l| &l.group), Default::default()).await;
+    let mut described = described.map_err(KafkaError::request("describe groups"))?;
+    let committed = futures::stream::iter(readers.iter().map(|listing| committed(admin, &listing.group)));
+    let committed: Vec<_> = committed.buffered(AT_ONCE).try_collect().await?;
+
+    let mut groups = Vec::with_capacity(readers.len());
+    for (listing, committed) in readers.into_iter().zip(committed) {
+        let found = match described.remove(&listing.group) {
+            Some(Ok(found)) => Some(found),
+            // It went away since it was listed.
+            Some(Err(error)) if is_code(&error, ErrorCode::GroupIdNotFound) => None,
+            Some(Err(source)) => {
+                return Err(KafkaError::request(format!("describe group {:?}", listing.group))(source));
+            }
+            None => None,
+        };
+        groups.push((group(listing, found), committed));
+    }
+    let names: BTreeSet<String> = groups
+        .iter()
+        .flat_map(|(group, committed)| {
+            let assigned = group.members.iter().flat_map(|member| member.partitions.keys());
+            assigned.chain(committed.keys().map(|partition| &partition.topic)).cloned()
+        })
+        .collect();
+    let layout = topics::layout(cluster, &names).await?;
+    let led: Vec<TopicPartition> = layout.values().flat_map(Topic::led).collect();
+    let ranges = topics::ranges(cluster, &led).await?;
+    for (group, committed) in &mut groups {
+        group.positions = positions(group, committed, &layout, &ranges);
+    }
+    Ok(groups.into_iter().map(|(group, _)| group).collect())
+}
+
+fn group(listing: &Listing, found: Option<ConsumerGroupDescription>) -> Group {
+    let (state, assignor, members) = match found {
+        Some(found) => (found.state, found.assignor, found.members),
+        None => (listing.state.clone().unwrap_or_else(|| DEAD.to_owned()), None, Vec::new()),
+    };
+    let mut members: Vec<Member> = members.into_iter().map(member).collect();
+    members.sort_by(|a, b| a.member.cmp(&b.member));
+    Group {
+        group: listing.group.clone(),
+        state,
+        kind: listing.kind.clone(),
+        coordinator: listing.coordinator.clone(),
+        assignor: assignor.filter(|name| !name.is_empty()),
+        members,
+        positions: Vec::new(),
+    }
+}
+
+fn member(member: ConsumerGroupMember) -> Member {
+    let mut partitions: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    for assigned in member.assignment.unwrap_or_default() {
+        partitions.entry(assigned.topic_name).or_default().extend(assigned.partitions);
+    }
+    partitions.values_mut().for_each(|numbers| numbers.sort_unstable());
+    Member {
+        member: member.member_id,
+        client: member.client_id,
+        // Kafka prints Java's form of an address, which starts with a slash.
+        host: member.client_host.trim_start_matches('/').to_owned(),
+        partitions,
+    }
+}
+
+/// The offsets that `group` has committed.
+async fn committed(admin: &AdminClient, group: &str) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
+    let what = || KafkaError::request(format!("read the offsets of group {group:?}"));
+    let offsets = match admin.list_consumer_group_offsets(group, Default::default()).await {
+        Ok(offsets) => offsets,
+        Err(error) if is_code(&error, ErrorCode::GroupIdNotFound) => return Ok(HashMap::new()),
+        Err(error) => return Err(what()(error)),
+    };
+    Ok(offsets.into_iter().filter_map(|(partition, offset)| Some((partition, offset.ok()?.offset?))).collect())
+}
+
+/// Every partition of the group's topics, and those of topics that are gone but for its commits.
+fn positions(
+    group: &Group,
+    committed: &HashMap<TopicPartition, i64>,
+    layout: &BTreeMap<String, Topic>,
+    ranges: &HashMap<TopicPartition, Range<i64>>,
+) -> Vec<Position> {
+    let mut readers: BTreeMap<(&str, i32), &str> = BTreeMap::new();
+    for member in &group.members {
+        for (topic, partitions) in &member.partitions {
+            readers.extend(partitions.iter().map(|partition| ((topic.as_str(), *partition), member.member.as_str())));
+        }
+    }
+    let mut partitions: BTreeSet<(&str, i32)> = readers.keys().copied().collect();
+    partitions.extend(committed.keys().map(|key| (key.topic.as_str(), key.partition)));
+    let topics: BTreeSet<&str> = partitions.iter().map(|(topic, _)| *topic).collect();
+    for topic in topics.iter().filter_map(|topic| layout.get(*topic)) {
+        partitions.extend(topic.partitions.iter().map(|partition| (topic.name.as_str(), partition.partition)));
+    }
+    let position = |(topic, partition): (&str, i32)| {
+        let key = TopicPartition::new(topic, partition);
+        let range = ranges.get(&key);
+        let member = readers.get(&(topic, partition)).map(|member| (*member).to_owned());
+        let note = (!layout.contains_key(topic)).then_some("topic does not exist");
+        position(key, committed.get(&TopicPartition::new(topic, partition)).copied(), range, member, note)
+    };
+    partitions.into_iter().map(position).collect()
+}
+
+fn position(
+    key: TopicPartition,
+    committed: Option<i64>,
+    range: Option<&Range<i64>>,
+    member: Option<String>,
+    note: Option<&'static str>,
+) -> Position {
+    let lag = committed.zip(range).map(|(committed, range)| (range.end - committed).max(0));
+    let note = note.or(match (committed, range) {
+        (_, None) => Some("no leader"),
+        (None, _) => Some("nothing committed"),
+        (Some(committed), Some(range)) if committed < range.start => Some("records before the log's start are gone"),
+        (Some(committed), Some(range)) if committed > range.end => Some("committed past the end"),
+        (Some(_), Some(_)) => None,
+    });
+    Position {
+        topic: key.topic,
+        partition: key.partition,
+        committed,
+        earliest: range.map(|range| range.start),
+        end: range.map(|range| range.end),
+        lag,
+        lag_seconds: (lag == Some(0)).then_some(0.0),
+        member,
+        note,
+    }
+}
+
+/// The members of `group`, each as `client at host`; none when there is no such group.
+///
+/// # Errors
+/// Its coordinator does not answer.
+pub async fn members(cluster: &Cluster, group: &str) -> Result<Vec<String>, KafkaError> {
+    let what = || KafkaError::request(format!("describe group {group:?}"));
+    let mut described =
+        client(cluster).await?.describe_consumer_groups([group], Default::default()).await.map_err(what())?;
+    match described.remove(group) {
+        Some(Ok(found)) => {
+            let members = found.members.into_iter().map(member);
+            Ok(members.map(|member| format!("{} at {}", member.client, member.host)).collect())
+        }
+        Some(Err(error)) if !is_code(&error, ErrorCode::GroupIdNotFound) => Err(what()(error)),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Sets the offsets that `group` will go on from.
+///
+/// # Errors
+/// The coordinator refuses one, e.g. because the group has members.
+pub async fn move_to(
+    cluster: &Cluster,
+    group: &str,
+    offsets: impl IntoIterator<Item = (TopicPartition, i64)>,
+) -> Result<(), KafkaError> {
+    let what = || KafkaError::request(format!("set the offsets of group {group:?}"));
+    let admin = client(cluster).await?;
+    let results = admin.alter_consumer_group_offsets(group, offsets, Default::default()).await.map_err(what())?;
+    results.into_values().collect::<Result<(), _>>().map_err(what())
+}
+
+/// Deletes `group` with its offsets.
+///
+/// # Errors
+/// The coordinator refuses, e.g. because it has members.
+pub async fn delete(cluster: &Cluster, group: &str) -> Result<(), KafkaError> {
+    let what = || KafkaError::request(format!("delete group {group:?}"));
+    let results = client(cluster).await?.delete_consumer_groups([group], Default::default()).await.map_err(what())?;
+    results.into_values().collect::<Result<(), _>>().map_err(what())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(committed: Option<i64>, range: Option<Range<i64>>) -> Position {
+        position(TopicPartition::new("t", 0), committed, range.as_ref(), None, None)
+    }
+
+    #[test]
+    fn lag_is_known_where_both_ends_are() {
+        let read = at(Some(40), Some(10..100));
+        assert_eq!((read.lag, read.lag_seconds, read.note), (Some(60), None, None));
+        let up_to_date = at(Some(100), Some(10..100));
+        assert_eq!((up_to_date.lag, up_to_date.lag_seconds), (Some(0), Some(0.0)));
+        assert_eq!((at(None, Some(0..9)).lag, at(None, Some(0..9)).note), (None, Some("nothing committed")));
+        assert_eq!((at(Some(1), None).lag, at(Some(1), None).note), (None, Some("no leader")));
+        assert_eq!(at(Some(5), Some(10..100)).note, Some("records before the log's start are gone"));
+        assert_eq!(at(Some(5), Some(0..3)).lag, Some(0));
+    }
+
+    #[test]
+    fn every_partition_of_a_topic_is_listed_and_so_are_commits_to_topics_that_are_gone() {
+        let listing = Listing {
+            group: "g".to_owned(),
+            kind: "classic".to_owned(),
+            state: Some(EMPTY.to_owned()),
+            coordinator: Broker { id: 1, address: String::new() },
+        };
+        let partitions = (0..3).map(|partition| topics::Partition { partition, ..Default::default() }).collect();
+        let topic = Topic { name: "t".to_owned(), internal: false, partitions };
+        let committed = HashMap::from([(TopicPartition::new("t", 1), 4), (TopicPartition::new("gone", 0), 7)]);
+        let ranges = HashMap::from([(TopicPartition::new("t", 1), 0..9)]);
+        let layout = BTreeMap::from([("t".to_owned(), topic)]);
+        let positions = positions(&group(&listing, None), &committed, &layout, &ranges);
+        let seen: Vec<_> = positions.iter().map(|p| (p.topic.as_str(), p.partition, p.lag, p.note)).collect();
+        assert_eq!(
+            seen,
+            [
+                ("gone", 0, None, Some("topic does not exist")),
+                ("t", 0, None, Some("no leader")),
+                ("t", 1, Some(5), None),
+                ("t", 2, None, Some("no leader")),
+            ]
+        );
+    }
+}
