@@ -1,0 +1,296 @@
+#!/usr/bin/env bash
+# Real Kafka and Redis for the tests and for `make run`, on a Debian or Ubuntu machine, without containers.
+#
+#   tests/services.sh install                  what is missing: packages, Kafka's jars, the browser tests' modules
+#   tests/services.sh start [OPTION…] [NAME]   starts both, writes target/services/NAME/env, prints its path
+#   tests/services.sh stop [NAME]              stops them; without a name, every set that was started here
+#   tests/services.sh run [OPTION…] -- CMD…    starts, runs CMD with their addresses in its environment, stops,
+#                                              and ends with CMD's exit code
+# Options of start and run:
+#   --name NAME       keep the data under target/services/NAME, for the next time (run: thrown away by default)
+#   --usual-ports     9092 and 6379 where they are free, so that every tool finds them by default
+#
+# CMD, and whoever sources the env file, gets
+#   KBOARD_TEST_KAFKA         host:port of the broker
+#   KBOARD_TEST_REDIS         redis://host:port, with an append-only file
+#   KBOARD_TEST_KAFKA_LIBS    Kafka's jars, for tests that start brokers of their own and for Kafka's tools
+#   KBOARD_TEST_REDIS_SERVER  the redis-server executable, for the same
+#   KBOARD_TEST_CHROMIUM      the browser
+#   KBOARD_TEST_DIR           where the servers' logs are, and where tests put those of their own servers
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LIBS=$ROOT/target/kafka/libs
+FORMATTED=$ROOT/target/kafka/formatted
+SERVICES=$ROOT/target/services
+START_TIMEOUT=90
+
+say() { printf 'services: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# --- install ---------------------------------------------------------------------------------------------------------
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+chromium_path() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+
+# The commands the tests need and the package that brings each.
+missing_packages() {
+    have java || echo default-jre-headless
+    have mvn || echo maven
+    have redis-server && have redis-cli || echo redis-server
+    have kcat || echo kcat
+    have curl || echo curl
+    have cc || echo build-essential
+    have promtool || echo prometheus
+    have node || echo nodejs
+    have npm || echo npm
+    chromium_path >/dev/null || echo chromium
+}
+
+# Debian starts a service as soon as its package is there; ours run on ports of their own, so forbid that meanwhile.
+apt_install() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    [ "$(id -u)" = 0 ] || have sudo || die "not root and no sudo: can't install $*"
+    have apt-get || die "no apt-get here: install $* by hand"
+    say "installing $*"
+    if [ -e "$policy" ]; then policy=; else
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod +x "$policy"
+    fi
+    {
+        as_root apt-get -qq update &&
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"
+    } >&2 || status=$?
+    [ -z "$policy" ] || as_root rm -f "$policy"
+    return "$status"
+}
+
+install_packages() {
+    local packages missing
+    mapfile -t packages < <(missing_packages)
+    [ ${#packages[@]} = 0 ] || apt_install "${packages[@]}" || say "apt-get failed"
+    missing=$(missing_packages | tr '\n' ' ')
+    [ -z "$missing" ] || die "still missing, install by hand: $missing"
+}
+
+# Copies FILE's checksum to STAMP after "$@" succeeded; does nothing when it is already there.
+once_for() {
+    local file=$1 stamp=$2 sum
+    shift 2
+    sum=$(cksum <"$file")
+    [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return
+    "$@" || return
+    printf '%s\n' "$sum" >"$stamp"
+}
+
+fetch_kafka() {
+    say "fetching Kafka's jars"
+    rm -rf "$LIBS"
+    mvn -q -B -f "$ROOT/tests/kafka/pom.xml" dependency:copy-dependencies >&2 || return
+    [ -n "$(ls "$LIBS"/kafka_*.jar 2>/dev/null)" ] || { say "Maven brought no Kafka"; return 1; }
+}
+
+# Formatting a data directory costs a JVM or two; done once, every broker starts from a copy.
+format_kafka() {
+    local properties id
+    rm -rf "$FORMATTED"
+    mkdir -p "$FORMATTED"
+    properties=$(mktemp)
+    server_properties 9092 9093 "$FORMATTED" >"$properties"
+    id=$(java -cp "$LIBS/*" kafka.tools.StorageTool random-uuid 2>/dev/null) &&
+        java -cp "$LIBS/*" kafka.tools.StorageTool format -t "$id" -c "$properties" >"$FORMATTED.log" 2>&1 ||
+        { tail -20 "$FORMATTED.log" >&2; rm -f "$properties"; return 1; }
+    rm -f "$properties"
+}
+
+fetch_browser_modules() {
+    say "fetching the browser tests' modules"
+    (cd "$ROOT/tests/browser" && npm ci --silent --no-fund --no-audit) >&2
+}
+
+install() {
+    mkdir -p "$ROOT/target/kafka"
+    install_packages
+    # Two runs in one checkout may get here together: one at a time.
+    exec 9>"$ROOT/target/kafka/lock"
+    flock 9
+    once_for "$ROOT/tests/kafka/pom.xml" "$ROOT/target/kafka/fetched" fetch_kafka || die "no Kafka: Maven failed"
+    once_for "$ROOT/target/kafka/fetched" "$ROOT/target/kafka/is-formatted" format_kafka || die "can't format Kafka's data"
+    once_for "$ROOT/tests/browser/package-lock.json" "$ROOT/target/kafka/browser-modules" fetch_browser_modules ||
+        die "no browser tests: npm failed"
+    [ -d "$ROOT/tests/browser/node_modules" ] || { rm -f "$ROOT/target/kafka/browser-modules"; die "node_modules went away: run again"; }
+    exec 9>&-
+}
+
+# --- start and stop --------------------------------------------------------------------------------------------------
+
+listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# A free port below the ephemeral range, so that no outgoing connection takes it meanwhile.
+free_port() {
+    local port
+    while :; do
+        port=$((10000 + RANDOM % 20000))
+        listening "$port" || { echo "$port"; return; }
+    done
+}
+
+# The usual port when it is wanted and free.
+choose_port() {
+    if [ "$2" = yes ] && ! listening "$1"; then echo "$1"; else free_port; fi
+}
+
+server_properties() {
+    sed -e "s|@PORT@|$1|g" -e "s|@CONTROLLER_PORT@|$2|g" -e "s|@DATA@|$3|g" "$ROOT/tests/kafka/server.properties"
+}
+
+# Starts "$@" in DIR, apart from the terminal's Ctrl-C, and leaves its pid there. With TIED=yes the kernel ends it when
+# this script dies, however it dies.
+spawn() {
+    local dir=$1 tie=()
+    shift
+    [ "${TIED:-no}" = no ] || ! have setpriv || tie=(setpriv --pdeathsig KILL)
+    cd "$dir"
+    setsid "${tie[@]}" "$@" </dev/null >>"$dir/log" 2>&1 9>&- &
+    echo $! >"$dir/pid"
+    disown # no word from the shell about its end
+    cd "$ROOT"
+}
+
+# Whether the process whose pid lies in DIR runs (its working directory tells it from a later one with that pid).
+alive() {
+    local pid
+    pid=$(cat "$1/pid" 2>/dev/null) && [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$1" ]
+}
+
+# Waits until "$@" succeeds, or fails with the log of the server in DIR.
+wait_until() {
+    local name=$1 dir=$2 deadline=$((SECONDS + START_TIMEOUT))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        if ! alive "$dir" || [ "$SECONDS" -ge "$deadline" ]; then
+            say "$name does not answer; the end of $dir/log:"
+            tail -25 "$dir/log" >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+start_kafka() {
+    local dir=$1 usual=$2 port controller
+    mkdir -p "$dir"
+    [ -e "$dir/data" ] || cp -r "$FORMATTED" "$dir/data"
+    port=$(choose_port 9092 "$usual")
+    controller=$(free_port)
+    server_properties "$port" "$controller" "$dir/data" >"$dir/server.properties"
+    spawn "$dir" java -Xmx512m -XX:+UseSerialGC -Dlog4j2.level=WARN -cp "$LIBS/*" kafka.Kafka "$dir/server.properties"
+    KAFKA=127.0.0.1:$port
+    KAFKA_DIR=$dir
+}
+
+start_redis() {
+    local dir=$1 usual=$2 port
+    mkdir -p "$dir"
+    port=$(choose_port 6379 "$usual")
+    spawn "$dir" redis-server --bind 127.0.0.1 --port "$port" --dir "$dir" --save '' --appendonly yes --appendfsync everysec
+    REDIS=redis://127.0.0.1:$port
+    wait_until Redis "$dir" redis-cli -u "$REDIS" ping
+}
+
+start() {
+    local name=$1 usual=$2 dir=$SERVICES/$1
+    ! alive "$dir/kafka" && ! alive "$dir/redis" || die "$name runs already (tests/services.sh stop $name)"
+    mkdir -p "$dir"
+    start_kafka "$dir/kafka" "$usual"
+    start_redis "$dir/redis" "$usual"
+    wait_until Kafka "$KAFKA_DIR" kcat -b "$KAFKA" -L -m 2
+    cat >"$dir/env" <<ENV
+export KBOARD_TEST_KAFKA=$KAFKA
+export KBOARD_TEST_REDIS=$REDIS
+export KBOARD_TEST_KAFKA_LIBS=$LIBS
+export KBOARD_TEST_REDIS_SERVER=$(command -v redis-server)
+export KBOARD_TEST_CHROMIUM=$(chromium_path)
+export KBOARD_TEST_DIR=$dir
+ENV
+    say "Kafka $KAFKA, $REDIS"
+}
+
+# Ends every server of the set, also those that tests started below its directory and left behind.
+stop() {
+    local dir=$SERVICES/$1 signal=${2:-TERM} server deadline=$((SECONDS + 20))
+    for server in "$dir"/*; do
+        ! alive "$server" || kill "-$signal" "$(cat "$server/pid")" 2>/dev/null || true
+    done
+    for server in "$dir"/*; do
+        while alive "$server"; do
+            [ "$SECONDS" -lt "$deadline" ] || kill -KILL "$(cat "$server/pid")" 2>/dev/null || true
+            sleep 0.05
+        done
+        rm -f "$server/pid"
+    done
+}
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+run() {
+    local name=$1 usual=$2 status=0 kept=$1
+    shift 2
+    [ $# -gt 0 ] || die "run -- CMD…"
+    RUN=${name:-run-$$}
+    RUN_KEPT=$kept
+    trap end_run EXIT
+    # Ctrl-C reaches CMD as well; it ends in its own time, and then the servers do.
+    trap : INT TERM
+    TIED=yes start "$RUN" "$usual"
+    # shellcheck disable=SC1091
+    . "$SERVICES/$RUN/env"
+    "$@" || status=$?
+    RUN_STATUS=$status
+    exit "$status"
+}
+
+end_run() {
+    if [ -n "$RUN_KEPT" ]; then stop "$RUN"; return; fi
+    stop "$RUN" KILL
+    # What a failed run leaves is what explains it: the logs stay, the data goes.
+    if [ "${RUN_STATUS:-1}" = 0 ]; then rm -rf "${SERVICES:?}/$RUN"; else
+        rm -rf "$SERVICES/$RUN"/*/data "$SERVICES/$RUN"/*/appendonlydir
+        say "logs are in $SERVICES/$RUN"
+    fi
+}
+
+main() {
+    local command=${1:-} name='' usual=no
+    [ $# = 0 ] || shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --name) name=${2:?--name NAME}; shift 2 ;;
+            --usual-ports) usual=yes; shift ;;
+            --) shift; break ;;
+            -*) die "unknown option $1" ;;
+            *) break ;;
+        esac
+    done
+    case $command in
+        install) install ;;
+        start)
+            install
+            start "${1:-${name:-dev}}" "$usual"
+            echo "$SERVICES/${1:-${name:-dev}}/env"
+            ;;
+        stop)
+            if [ -n "${1:-$name}" ]; then stop "${1:-$name}"; else
+                for set in "$SERVICES"/*/; do [ ! -d "$set" ] || stop "$(basename "$set")"; done
+            fi
+            ;;
+        run) install; run "$name" "$usual" "$@" ;;
+        *) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    esac
+}
+
+main "$@"
