@@ -158,6 +158,10 @@ impl Feed {
             .filter_map(|json| Some(frame::message(&snapshot.epoch, frame::seq_of(json)?, json)))
             .collect();
         let mut state = self.state();
+        if state.epoch.is_empty() && snapshot.seq == frames.len() as u64 {
+            // The first messages ever: whoever watched the empty board goes on from there.
+            state.epoch.clone_from(&snapshot.epoch);
+        }
         if state.continues(&snapshot.epoch, snapshot.seq, &frames) {
             let missing = (snapshot.seq - state.seq) as usize;
             for encoded in frames.iter().skip(frames.len() - missing) {

@@ -9,7 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{LogFormat, Settings};
 
 /// Libraries whose own news is ours to tell: they speak up only when something is wrong.
-const QUIET: &str = "krafka=warn,rskafka=error,fred=error,hyper=warn,warp=warn";
+const QUIET: &str = "krafka=error,rskafka=error,fred=error,hyper=warn,warp=warn";
 
 /// Starts logging for the rest of the process.
 ///
