@@ -1,0 +1,42 @@
+# The tasks of this repository. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+# Where `make run` serves.
+LISTEN ?= 127.0.0.1:3000
+# Further arguments: `make run ARGS=--no-consumers`, `make test ARGS=board`, `make bench ARGS=post`.
+ARGS ?=
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## the optimised executable, target/release/kboard
+	cargo build --release --locked
+
+.PHONY: run
+run: build ## real Kafka and Redis, and the board on http://127.0.0.1:3000; Ctrl-C stops all of it
+	@tests/services.sh run --name dev --usual-ports -- bash -c ' \
+		printf "\n  The board: http://%s\n  Ctrl-C ends it; what was posted stays in target/services/dev.\n\n" "$(LISTEN)"; \
+		exec target/release/kboard serve --kafka "$$KBOARD_TEST_KAFKA" --redis "$$KBOARD_TEST_REDIS" --listen $(LISTEN) $(ARGS)'
+
+.PHONY: test
+test: ## every test, against real servers and in a real browser
+	tests/services.sh run -- tests/run.sh $(ARGS)
+
+.PHONY: bench
+bench: build ## the load programs behind the figures in the README
+	tests/services.sh run -- benches/run.sh $(ARGS)
+
+.PHONY: lint
+lint: ## formatting, clippy with warnings as errors, shell scripts, monitoring files
+	cargo fmt --all --check
+	cargo clippy --all-targets --locked -- -D warnings
+	bash -n tests/services.sh tests/run.sh .ci/run
+	tests/services.sh install
+	promtool check config prometheus/prometheus.yml
+
+.PHONY: stop
+stop: ## ends servers that an interrupted run left behind
+	tests/services.sh stop

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Every test, with the services' addresses in the environment (make test). With arguments, only Rust tests whose names
+# contain them. Ends with the runners' closing lines, once more and together, so that they are where one looks.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+: "${KBOARD_TEST_DIR:?run through tests/services.sh run -- tests/run.sh, or make test}"
+closing=$KBOARD_TEST_DIR/closing
+failed=0
+
+# Runs "$@", shows its output, keeps the lines that PATTERN finds, and remembers a failure.
+suite() {
+    local name=$1 pattern=$2 output=$KBOARD_TEST_DIR/$1.out status
+    shift 2
+    "$@" 2>&1 | tee "$output"
+    status=${PIPESTATUS[0]}
+    {
+        echo "$name:"
+        grep -E "$pattern" "$output" | sed 's/^/  /'
+        [ "$status" = 0 ] || echo "  FAILED with exit code $status"
+    } >>"$closing"
+    [ "$status" = 0 ] || failed=1
+}
+
+: >"$closing"
+suite rust '^(test result:|error: .*failed|    [a-z_:]+$)' cargo test --locked --no-fail-fast ${1:+-- "$@"}
+if [ $# = 0 ]; then
+    suite page-code '^(ℹ|#) (tests|pass|fail|cancelled|skipped|duration_ms) ' node --test tests/browser/unit/
+    suite browser '^(ℹ|#) (tests|pass|fail|cancelled|skipped|duration_ms) ' tests/browser/run.sh
+fi
+
+printf '\n----------------------------------------------------------------\n'
+cat "$closing"
+[ "$failed" = 0 ] && echo "all suites passed" || echo "some suites FAILED"
+exit "$failed"

@@ -1,0 +1,103 @@
+//! A Kafka broker of a test's own: one node, from the same jars and settings as the shared one.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use super::process::Process;
+use super::{eventually, ports, services, tools};
+
+/// A JVM on a busy machine, log recovery after a kill included.
+const START: Duration = Duration::from_secs(90);
+
+/// The settings of a node; `tests/services.sh` uses the same.
+const PROPERTIES: &str = include_str!("../kafka/server.properties");
+
+/// A broker that may be killed and started again on the same port and data. About 5 s and 400 MB each: tests that only
+/// need topics to themselves share the run's broker under a prefix instead ([`super::Stack::start`]).
+#[derive(Debug)]
+pub struct Broker {
+    process: Process,
+    port: u16,
+}
+
+impl Broker {
+    /// Starts one and waits until it serves.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more lines for its server.properties.
+    pub async fn start_with(settings: &[&str]) -> Self {
+        let process = Process::prepare("kafka");
+        let port = ports::free();
+        let data = process.directory().join("data");
+        copy_flat(&services::kafka_formatted(), &data);
+        let properties = PROPERTIES
+            .replace("@PORT@", &port.to_string())
+            .replace("@CONTROLLER_PORT@", &ports::free().to_string())
+            .replace("@DATA@", &data.display().to_string());
+        fs::write(process.directory().join("server.properties"), properties + "\n" + &settings.join("\n")).unwrap();
+        let mut broker = Self { process, port };
+        broker.restart().await;
+        broker
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill9(&mut self) {
+        self.process.kill9();
+    }
+
+    /// Stops it from answering while its connections stay open, until [`Self::thaw`].
+    pub fn freeze(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets a frozen broker go on.
+    pub fn thaw(&self) {
+        self.process.signal("CONT");
+    }
+
+    /// Starts it on its port and data, without waiting until it serves.
+    pub fn launch(&mut self) {
+        let libs = services::kafka_libs();
+        // C1 alone starts a second faster, and a private broker never lives long enough to need more.
+        self.process.spawn(
+            Command::new("java")
+                .args(["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN", "-cp"])
+                .arg(libs.join("*"))
+                .args(["kafka.Kafka", "server.properties"]),
+        );
+    }
+
+    /// Starts it on its port and data, and waits until it serves.
+    pub async fn restart(&mut self) {
+        self.launch();
+        self.serves().await;
+    }
+
+    /// Waits until it answers a metadata request as a broker of its cluster.
+    pub async fn serves(&mut self) {
+        let address = self.address();
+        let process = std::cell::RefCell::new(&mut self.process);
+        eventually("a private Kafka broker that answers", START, async || {
+            process.borrow_mut().must_run();
+            tools::kafka_answers(&address).await.then_some(())
+        })
+        .await;
+    }
+}
+
+/// Copies a directory of files (a formatted Kafka data directory has no others).
+fn copy_flat(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())) {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}

@@ -1,0 +1,58 @@
+//! What the integration tests share: real servers, kboard as a process, and clients that look at it from outside.
+//!
+//! - [`services`]: the Kafka and Redis that `tests/services.sh` started for the whole run
+//! - [`stack`]: what most tests start from: the shared broker under a prefix of their own, and a private Redis
+//! - [`broker`], [`redis`]: servers of a test's own, to be killed and brought back
+//! - [`kboard`]: the program itself, `serve`, `consume` or a command that ends
+//! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
+//! - [`process`]: what all the servers have in common: a directory, a log, a pid, an end
+//!
+//! Nothing sleeps for a guessed time: tests wait for conditions with [`eventually`]. Every process ends with its test,
+//! and shows the end of its log when the test failed.
+
+#![allow(dead_code, unused_imports, reason = "each test file is a crate of its own and uses a part of this")]
+
+pub mod broker;
+pub mod kboard;
+pub mod ports;
+pub mod process;
+pub mod redis;
+pub mod services;
+pub mod sse;
+pub mod stack;
+pub mod tools;
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+pub use broker::Broker;
+pub use kboard::Kboard;
+pub use redis::RedisServer;
+pub use sse::SseClient;
+pub use stack::Stack;
+
+/// Between two looks at a condition: short beside anything that is awaited, long beside what a look costs.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Waits until `condition` holds and gives what it found; fails the test, naming `what`, after `timeout`.
+pub async fn eventually<T, F>(what: &str, timeout: Duration, mut condition: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let started = Instant::now();
+    loop {
+        if let Some(found) = condition().await {
+            return found;
+        }
+        assert!(started.elapsed() < timeout, "waited {timeout:?} for: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// `name` made unique across tests, processes and runs: for topics, groups, prefixes and directories.
+pub fn unique(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() % 100_000_000;
+    format!("{name}-{since_epoch}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}

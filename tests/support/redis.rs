@@ -1,0 +1,73 @@
+//! A Redis server of a test's own, whose every write is on disk before it is answered.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::process::Process;
+use super::{eventually, ports, services, tools};
+
+/// Usually 50 ms; more on a busy machine with an append-only file to read.
+const START: Duration = Duration::from_secs(30);
+
+/// A server that may be killed and started again on the same port and data.
+#[derive(Debug)]
+pub struct RedisServer {
+    process: Process,
+    port: u16,
+}
+
+impl RedisServer {
+    /// Starts one and waits until it answers.
+    pub async fn start() -> Self {
+        let mut server = Self { process: Process::prepare("redis"), port: ports::free() };
+        server.restart().await;
+        server
+    }
+
+    /// `redis://host:port`.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill9(&mut self) {
+        self.process.kill9();
+    }
+
+    /// Stops it from answering while its connections stay open, until [`Self::thaw`].
+    pub fn freeze(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) {
+        self.process.signal("CONT");
+    }
+
+    /// Starts it on its port and data, and waits until it answers.
+    pub async fn restart(&mut self) {
+        // A power cut may lose nothing that was acknowledged, or the tests could not tell whose fault a loss is.
+        self.process.spawn(
+            Command::new(services::redis_server())
+                .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""])
+                .args(["--appendonly", "yes", "--appendfsync", "always"]),
+        );
+        let url = self.url();
+        let process = std::cell::RefCell::new(&mut self.process);
+        eventually("a private Redis that answers", START, async || {
+            process.borrow_mut().must_run();
+            tools::redis_answers(&url).await.then_some(())
+        })
+        .await;
+    }
+
+    /// Empties it, as an operator's slip would.
+    pub async fn flush(&self) {
+        self.cli(&["FLUSHALL"]).await;
+    }
+
+    /// What `redis-cli` prints for a command.
+    pub async fn cli(&self, arguments: &[&str]) -> String {
+        tools::redis_cli(&self.url(), arguments).await
+    }
+}
