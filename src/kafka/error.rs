@@ -48,8 +48,23 @@ pub enum KafkaError {
         source: rskafka::client::error::Error,
     },
     /// The topic does not exist.
-    #[error("topic {0:?} does not exist; `kboard topics create {0}` makes it")]
-    UnknownTopic(String),
+    #[error("topic {topic:?} does not exist{}; `kboard topics create {topic}` makes it", did_you_mean(similar))]
+    UnknownTopic {
+        /// The topic asked for.
+        topic: String,
+        /// Topics whose names are close to it.
+        similar: Vec<String>,
+    },
+    /// The topic has no such partition.
+    #[error("topic {topic:?} has partitions 0 to {}, not {partition}", count - 1)]
+    UnknownPartition {
+        /// The topic.
+        topic: String,
+        /// The partition asked for.
+        partition: i32,
+        /// How many it has.
+        count: usize,
+    },
     /// A topic can't be made as it was asked for.
     #[error("topic {topic:?}: {reason}")]
     InvalidTopic {
@@ -78,6 +93,11 @@ impl KafkaError {
         move |source| Self::Request { what, source }
     }
 
+    /// A topic that does not exist, where names near it were not looked for.
+    pub fn unknown_topic(topic: impl Into<String>) -> Self {
+        Self::UnknownTopic { topic: topic.into(), similar: Vec::new() }
+    }
+
     /// Whether the same call may succeed later: the cluster is away, or busy with itself.
     pub fn is_retriable(&self) -> bool {
         match self {
@@ -85,7 +105,14 @@ impl KafkaError {
                 source.is_retriable() || matches!(source, KrafkaError::DeliveryTimeout { .. })
             }
             Self::Read { .. } | Self::ConnectReader { .. } | Self::NoLeader { .. } => true,
-            Self::UnknownTopic(_) | Self::InvalidTopic { .. } | Self::Tls(_) => false,
+            Self::UnknownTopic { .. }
+            | Self::UnknownPartition { .. }
+            | Self::InvalidTopic { .. }
+            | Self::Tls(_) => false,
         }
     }
+}
+
+fn did_you_mean(similar: &[String]) -> String {
+    if similar.is_empty() { String::new() } else { format!(" (did you mean {}?)", similar.join(", ")) }
 }

@@ -30,7 +30,7 @@ pub async fn open(cluster: &Cluster, topic: &str) -> Result<Vec<PartitionLog>, K
     let failed = |source| KafkaError::ConnectReader { servers: cluster.servers(), source };
     let topics = client.list_topics().await.map_err(failed)?;
     let found = topics.into_iter().find(|found| found.name == topic);
-    let found = found.ok_or_else(|| KafkaError::UnknownTopic(topic.to_owned()))?;
+    let found = found.ok_or_else(|| KafkaError::unknown_topic(topic))?;
     let name: Arc<str> = topic.into();
     let mut logs = Vec::with_capacity(found.partitions.len());
     for partition in found.partitions {

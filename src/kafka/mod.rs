@@ -1,6 +1,7 @@
 //! Kafka: one place to connect, and what every app stands on.
 //!
 //! - [`admin`]: topics and groups as they are, as they should be, and the way between.
+//! - [`bulk`]: sends any number of records to one topic as fast as Kafka takes them, with an outcome for each.
 //! - [`cluster`]: the clients, made once from the settings.
 //! - [`event`]: ids, headers and the trace of a record.
 //! - [`log`]: partition reads by offset, for history and replays.
@@ -9,8 +10,11 @@
 //! - [`dead_letter`]: where records go that can't be handled.
 //! - [`replay`]: rebuilding a state from the log.
 //! - [`error`]: what can go wrong, with the topic and partition it went wrong at.
+//! - [`lookup`]: finds topics by name or pattern, and their partitions.
+//! - [`partition`]: which partition a record goes to.
 
 pub mod admin;
+pub mod bulk;
 pub mod cluster;
 pub mod consumer;
 pub mod dead_letter;
@@ -19,6 +23,8 @@ pub mod event;
 pub mod log;
 pub mod producer;
 pub mod replay;
+pub mod lookup;
+pub mod partition;
 
 pub use cluster::Cluster;
 pub use error::KafkaError;

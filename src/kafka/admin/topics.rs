@@ -145,7 +145,7 @@ pub async fn describe(cluster: &Cluster, names: &[String]) -> Result<Vec<Topic>,
     let mut found = layout(cluster, names).await?;
     let mut topics = Vec::with_capacity(names.len());
     for name in names {
-        topics.push(found.remove(name).ok_or_else(|| KafkaError::UnknownTopic(name.clone()))?);
+        topics.push(found.remove(name).ok_or_else(|| KafkaError::unknown_topic(name))?);
     }
     let led: Vec<TopicPartition> = topics.iter().flat_map(Topic::led).collect();
     let (ranges, sizes) = tokio::try_join!(ranges(cluster, &led), sizes(cluster, &topics))?;
@@ -227,7 +227,7 @@ pub async fn delete(cluster: &Cluster, name: &str) -> Result<(), KafkaError> {
     match results.into_values().next().unwrap_or(Ok(())) {
         Ok(()) => {}
         Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => {
-            return Err(KafkaError::UnknownTopic(name.to_owned()));
+            return Err(KafkaError::unknown_topic(name));
         }
         Err(error) => return Err(what()(error)),
     }
