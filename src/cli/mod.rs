@@ -2,6 +2,7 @@
 
 mod config;
 mod output;
+mod produce;
 mod settings;
 mod shutdown;
 mod time;
@@ -25,6 +26,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Config(config::Args),
+    Produce(produce::Args),
 }
 
 /// How a command that did not fail ended.
@@ -58,6 +60,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     runtime.block_on(async {
         match cli.command {
             Command::Config(args) => config::run(&args, &resolved),
+            Command::Produce(args) => produce::run(args, &settings).await,
         }
     })
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
+use krafka::error::ErrorCode;
 use krafka::interceptor::{InterceptorResult, ProducerInterceptor, RecordContext};
 use krafka::producer::{Acks, Producer, RecordMetadata};
 use krafka::{CloseOptions, Compression, KrafkaError, Record};
@@ -67,8 +68,8 @@ impl BulkRecord {
 pub struct Failure {
     /// What the caller numbered the record with.
     pub index: u64,
-    /// Why.
-    pub error: KrafkaError,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// Sends records to one topic.
@@ -238,7 +239,13 @@ impl Outcomes {
             self.gone.cancel();
         }
         // Nobody listens only when the caller is gone too.
-        let _ = self.failures.send(Failure { index, error: error.clone() });
+        let _ = self.failures.send(Failure { index, reason: reason(error) });
+    }
+
+    /// Counts a record that could not even be made, for the same report as those that Kafka refused.
+    pub fn reject(&self, index: u64, reason: String) {
+        self.lock().failed += 1;
+        let _ = self.failures.send(Failure { index, reason });
     }
 }
 
@@ -272,5 +279,20 @@ impl ProducerInterceptor for Outcomes {
             Err(error) => self.failed(record.index, error),
         }
         Ok(())
+    }
+}
+
+/// What a person should read about a record that was not acknowledged.
+fn reason(error: &KrafkaError) -> String {
+    match error {
+        KrafkaError::Broker { code: ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge, .. } => {
+            "larger than the topic's max.message.bytes".to_owned()
+        }
+        KrafkaError::DeliveryTimeout { possibly_written: true, .. } => {
+            "no acknowledgement in time (it may have been written)".to_owned()
+        }
+        KrafkaError::DeliveryTimeout { .. } | KrafkaError::Timeout { .. } => "Kafka did not take it in time".to_owned(),
+        KrafkaError::Closed { .. } => "not sent: interrupted".to_owned(),
+        other => other.to_string(),
     }
 }
