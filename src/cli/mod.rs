@@ -1,6 +1,7 @@
 //! The command line: one module a subcommand, each with its arguments and one `run`.
 
 mod config;
+mod consume;
 mod output;
 mod produce;
 mod settings;
@@ -26,6 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Config(config::Args),
+    Consume(consume::Args),
     Produce(produce::Args),
 }
 
@@ -60,6 +62,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     runtime.block_on(async {
         match cli.command {
             Command::Config(args) => config::run(&args, &resolved),
+            Command::Consume(args) => consume::run(args, &settings).await,
             Command::Produce(args) => produce::run(args, &settings).await,
         }
     })

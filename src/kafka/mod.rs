@@ -12,6 +12,7 @@
 //! - [`error`]: what can go wrong, with the topic and partition it went wrong at.
 //! - [`lookup`]: finds topics by name or pattern, and their partitions.
 //! - [`partition`]: which partition a record goes to.
+//! - [`reader`]: reads topics to show them.
 
 pub mod admin;
 pub mod bulk;
@@ -25,6 +26,7 @@ pub mod producer;
 pub mod replay;
 pub mod lookup;
 pub mod partition;
+pub mod reader;
 
 pub use cluster::Cluster;
 pub use error::KafkaError;
