@@ -105,10 +105,9 @@ impl KafkaError {
                 source.is_retriable() || matches!(source, KrafkaError::DeliveryTimeout { .. })
             }
             Self::Read { .. } | Self::ConnectReader { .. } | Self::NoLeader { .. } => true,
-            Self::UnknownTopic { .. }
-            | Self::UnknownPartition { .. }
-            | Self::InvalidTopic { .. }
-            | Self::Tls(_) => false,
+            Self::UnknownTopic { .. } | Self::UnknownPartition { .. } | Self::InvalidTopic { .. } | Self::Tls(_) => {
+                false
+            }
         }
     }
 }

@@ -3,16 +3,16 @@
 //! - [`admin`]: topics and groups as they are, as they should be, and the way between.
 //! - [`bulk`]: sends any number of records to one topic as fast as Kafka takes them, with an outcome for each.
 //! - [`cluster`]: the clients, made once from the settings.
-//! - [`event`]: ids, headers and the trace of a record.
-//! - [`log`]: partition reads by offset, for history and replays.
-//! - [`producer`]: acknowledged, idempotent, bounded writes.
 //! - [`consumer`]: the runtime of every group.
 //! - [`dead_letter`]: where records go that can't be handled.
-//! - [`replay`]: rebuilding a state from the log.
 //! - [`error`]: what can go wrong, with the topic and partition it went wrong at.
+//! - [`event`]: ids, headers and the trace of a record.
+//! - [`log`]: partition reads by offset, for history and replays.
 //! - [`lookup`]: finds topics by name or pattern, and their partitions.
 //! - [`partition`]: which partition a record goes to.
+//! - [`producer`]: acknowledged, idempotent, bounded writes.
 //! - [`reader`]: reads topics to show them.
+//! - [`replay`]: rebuilding a state from the log.
 
 pub mod admin;
 pub mod bulk;
@@ -22,11 +22,11 @@ pub mod dead_letter;
 pub mod error;
 pub mod event;
 pub mod log;
-pub mod producer;
-pub mod replay;
 pub mod lookup;
 pub mod partition;
+pub mod producer;
 pub mod reader;
+pub mod replay;
 
 pub use cluster::Cluster;
 pub use error::KafkaError;

@@ -18,7 +18,7 @@ use self::report::{Progress, Summary};
 use self::source::{Pace, Shape, Source};
 use super::output::{self, Format};
 use super::{Status, shutdown};
-use crate::apps::GENERATORS;
+use crate::apps::{self, Prefix};
 use crate::config::{Settings, parse_duration};
 use crate::kafka::Cluster;
 use crate::kafka::bulk::{BulkOptions, BulkProducer};
@@ -91,7 +91,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     timeout: Duration,
     /// Write an app's realistic made-up records to its topic; until Ctrl-C, 10 a second, unless --count or --rate.
-    #[arg(long, value_name = "APP", value_parser = PossibleValuesParser::new(GENERATORS.iter().map(|(name, _)| *name)))]
+    #[arg(long, value_name = "APP", value_parser = PossibleValuesParser::new(apps::REGISTRY.iter().map(|app| app.name)))]
     app: Option<String>,
     /// Make the same content in every run.
     #[arg(long, value_name = "N", requires = "app")]
@@ -227,8 +227,8 @@ fn options(args: &Args) -> BulkOptions {
 }
 
 fn source(args: &Args) -> anyhow::Result<Source> {
-    if let Some((_, generator)) = GENERATORS.iter().find(|(name, _)| Some(*name) == args.app.as_deref()) {
-        return Ok(Source::generated(*generator, args.seed));
+    if let Some(app) = args.app.as_deref().and_then(apps::app) {
+        return Ok(Source::generated(app.generate, args.seed));
     }
     let shape = Shape {
         key: args.key.clone().map(Bytes::from),
@@ -246,9 +246,12 @@ fn source(args: &Args) -> anyhow::Result<Source> {
 
 /// The topic named, or the app's own.
 fn topic(args: &Args, settings: &Settings) -> anyhow::Result<String> {
-    match (&args.topic, GENERATORS.iter().find(|(name, _)| Some(*name) == args.app.as_deref())) {
+    match (&args.topic, args.app.as_deref().and_then(apps::app)) {
         (Some(topic), _) => Ok(topic.clone()),
-        (None, Some((_, generator))) => Ok(format!("{}{}", settings.topic_prefix, generator(&mut rand::rng()).topic)),
+        (None, Some(app)) => {
+            let prefix = Prefix(settings.topic_prefix.clone());
+            Ok(prefix.apply(&(app.generate)(&mut rand::rng()).topic))
+        }
         (None, None) => bail!("name the topic with --topic"),
     }
 }
