@@ -1,7 +1,9 @@
 //! The command line: one module a subcommand, each with its arguments and one `run`.
 
+mod completions;
 mod config;
 mod consume;
+mod man;
 mod output;
 mod produce;
 mod settings;
@@ -26,8 +28,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Completions(completions::Args),
     Config(config::Args),
     Consume(consume::Args),
+    Man(man::Args),
     Produce(produce::Args),
 }
 
@@ -48,7 +52,7 @@ pub fn run(cli: Cli) -> ExitCode {
         // A reader that went away (`kboard topics list | head -1`) is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", describe(&error));
             ExitCode::from(2)
         }
     }
@@ -61,11 +65,26 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
+            Command::Completions(args) => completions::run(&args),
             Command::Config(args) => config::run(&args, &resolved),
             Command::Consume(args) => consume::run(args, &settings).await,
+            Command::Man(args) => man::run(&args),
             Command::Produce(args) => produce::run(args, &settings).await,
         }
     })
+}
+
+/// The error and its causes, each said once: clients repeat a cause in the text of what it caused.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text.push_str(separator);
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
