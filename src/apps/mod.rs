@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kafka::admin::TopicSpec;
 use crate::kafka::consumer::GroupHealth;
+use crate::kafka::event::Headers;
 use crate::kafka::replay::{Progress, Range, ReplayError, Report};
 use crate::kafka::{Cluster, KafkaError, Producer};
 use crate::redis::Redis;
@@ -86,7 +87,7 @@ pub struct Generated {
     /// The value.
     pub value: Bytes,
     /// The headers, in order.
-    pub headers: Vec<(String, Bytes)>,
+    pub headers: Headers,
 }
 
 /// Makes up one realistic record of an app; the same random numbers make the same content.

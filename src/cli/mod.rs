@@ -1,10 +1,12 @@
 //! The command line: one module a subcommand, each with its arguments and one `run`.
 
+mod completions;
 mod config;
 mod confirm;
 mod consume;
 mod groups;
 mod health;
+mod man;
 mod members;
 mod output;
 mod produce;
@@ -43,6 +45,8 @@ enum Command {
     Replay(replay::Args),
     Health(health::Args),
     Config(config::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// How a command that did not fail ended.
@@ -76,6 +80,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     runtime.block_on(async {
         match cli.command {
             Command::Config(args) => config::run(&args, &resolved),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
             Command::Serve(args) => serve::run(&args, &settings).await,
             Command::Consume(args) => consume::run(args, &settings).await,
             Command::Produce(args) => produce::run(args, &settings).await,

@@ -23,7 +23,7 @@ use super::{Cluster, KafkaError, lookup};
 /// The size a batch may grow to while the one before it is on its way; larger batches gain nothing (measured).
 const BATCH_BYTES: usize = 512 * 1024;
 /// Records that wait for Kafka take at most this many bytes; then [`BulkProducer::send`] waits.
-const BUFFER_BYTES: usize = 32 * 1024 * 1024;
+const BUFFER_BYTES: usize = 16 * 1024 * 1024;
 /// The longest latency told apart, in microseconds: ten minutes.
 const MAX_LATENCY: u64 = 600_000_000;
 

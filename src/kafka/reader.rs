@@ -12,11 +12,11 @@ use krafka::{CloseOptions, ConsumerRecord, Kafka};
 use super::KafkaError;
 
 /// Records handed out at a time, when as many are there.
-const BATCH_RECORDS: i32 = 20_000;
+const BATCH_RECORDS: i32 = 10_000;
 /// How long a fetch waits for the first record; records that come meanwhile arrive at once.
 const WAIT: Duration = Duration::from_millis(500);
 /// What one partition may give in one fetch.
-const PARTITION_BYTES: i32 = 8 * 1024 * 1024;
+const PARTITION_BYTES: i32 = 2 * 1024 * 1024;
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,16 +1,13 @@
 //! Makes up messages as people on a board would write them: greetings, questions, opinions, news and thanks about
 //! everyday work, composed by rules from small vocabularies so that long runs don't repeat themselves.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bytes::Bytes;
 use rand::{Rng, RngExt};
-use serde::Serialize;
-use uuid::Uuid;
 
+use super::TOPIC;
+use super::message::Message;
 use crate::apps::Generated;
-
-const TOPIC: &str = "message-board";
+use crate::kafka::event::{EventMeta, TraceContext, now_ms};
 
 const FIRST_NAMES: &[&str] = &[
     "Ada", "Amir", "Ana", "Ben", "Chiara", "Dmitri", "Elif", "Femi", "Grace", "Hana", "Ivan", "Jonas", "Kenji", "Lena",
@@ -126,31 +123,25 @@ const GREETINGS: &[&str] =
 const PRAISE: &[&str] =
     &["quick fix", "clear write-up", "help yesterday", "patience", "great talk", "careful review", "home-made cake"];
 
-#[derive(Serialize)]
-struct Message<'a> {
-    id: &'a str,
-    content: String,
-    author: String,
-    timestamp: u64,
-}
-
-/// One message: the bare JSON that the board's topic carries, under its id as the key.
+/// One message, with the headers of a posted one, under its id as the key.
 pub fn generate(random: &mut dyn Rng) -> Generated {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let timestamp = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    let timestamp = now_ms();
     let mut entropy = [0; 10];
     random.fill_bytes(&mut entropy);
-    let id = uuid::Builder::from_unix_timestamp_millis(timestamp, &entropy).into_uuid();
-    message(id, timestamp, random)
-}
-
-fn message(id: Uuid, timestamp: u64, random: &mut dyn Rng) -> Generated {
-    let id = id.to_string();
+    let since_epoch = u64::try_from(timestamp).unwrap_or_default();
+    let id = uuid::Builder::from_unix_timestamp_millis(since_epoch, &entropy).into_uuid().to_string();
+    let meta = EventMeta {
+        event_type: "MessagePosted",
+        version: "1",
+        correlation_id: id.clone(),
+        trace: TraceContext { trace_id: random.random(), span_id: random.random(), sampled: false },
+        timestamp,
+    };
+    let headers = meta.headers(&id);
     let author = author(random);
-    let content = content(random);
-    let value = serde_json::to_vec(&Message { id: &id, content, author, timestamp })
-        .unwrap_or_else(|_| unreachable!("strings and a number are always JSON"));
-    Generated { topic: TOPIC.to_owned(), key: Some(id.into()), value: Bytes::from(value), headers: Vec::new() }
+    let message = Message { content: content(random), author, timestamp, id };
+    let value = Bytes::from(message.encode());
+    Generated { topic: TOPIC.to_owned(), key: Some(message.id.into()), value, headers }
 }
 
 fn pick<T: Copy>(random: &mut dyn Rng, from: &[T]) -> T {
@@ -207,6 +198,7 @@ mod tests {
     use rand::rngs::StdRng;
     use serde_json::Value;
 
+    use super::super::message::{MAX_AUTHOR, MAX_CONTENT};
     use super::*;
 
     fn texts(seed: u64, count: usize) -> Vec<(String, String)> {
@@ -222,7 +214,7 @@ mod tests {
         let fields: HashSet<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(fields, HashSet::from(["id", "content", "author", "timestamp"]));
         assert_eq!(generated.key.as_deref(), value["id"].as_str().map(str::as_bytes));
-        let id: Uuid = value["id"].as_str().unwrap().parse().unwrap();
+        let id: uuid::Uuid = value["id"].as_str().unwrap().parse().unwrap();
         assert_eq!(id.get_version_num(), 7);
         assert_eq!(generated.topic, "message-board");
     }
@@ -238,6 +230,7 @@ mod tests {
         let all = texts(3, 2_000);
         let contents: HashSet<&String> = all.iter().map(|(_, content)| content).collect();
         assert!(contents.len() > 1_500, "only {} different messages", contents.len());
-        assert!(all.iter().all(|(_, content)| !content.is_empty() && content.chars().count() < 1_000));
+        assert!(all.iter().all(|(_, content)| (1..MAX_CONTENT).contains(&content.chars().count())));
+        assert!(all.iter().all(|(author, _)| (1..MAX_AUTHOR).contains(&author.chars().count())));
     }
 }

@@ -18,7 +18,7 @@ use self::report::{Progress, Summary};
 use self::source::{Pace, Shape, Source};
 use super::output::{self, Format};
 use super::{Status, shutdown};
-use crate::apps;
+use crate::apps::{self, Prefix};
 use crate::config::{Settings, parse_duration};
 use crate::kafka::Cluster;
 use crate::kafka::bulk::{BulkOptions, BulkProducer};
@@ -248,7 +248,10 @@ fn source(args: &Args) -> anyhow::Result<Source> {
 fn topic(args: &Args, settings: &Settings) -> anyhow::Result<String> {
     match (&args.topic, args.app.as_deref().and_then(apps::app)) {
         (Some(topic), _) => Ok(topic.clone()),
-        (None, Some(app)) => Ok(format!("{}{}", settings.topic_prefix, (app.generate)(&mut rand::rng()).topic)),
+        (None, Some(app)) => {
+            let prefix = Prefix(settings.topic_prefix.clone());
+            Ok(prefix.apply(&(app.generate)(&mut rand::rng()).topic))
+        }
         (None, None) => bail!("name the topic with --topic"),
     }
 }

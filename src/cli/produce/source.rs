@@ -107,8 +107,7 @@ impl Source {
             Self::Repeated(record) => Ok(Some(Ok(record.clone()))),
             Self::Generated { generator, random } => {
                 let made = generator(random.as_mut());
-                let headers = made.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
-                Ok(Some(Ok(BulkRecord { key: made.key, value: Some(made.value), headers })))
+                Ok(Some(Ok(BulkRecord { key: made.key, value: Some(made.value), headers: made.headers })))
             }
             Self::Lines { batches, batch, shape } => loop {
                 if let Some(line) = batch.next() {
