@@ -15,7 +15,6 @@ mod serve;
 mod settings;
 mod shutdown;
 mod start;
-mod suggest;
 mod time;
 mod topics;
 

@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
 
 /// A length of time in its two largest units, as a person would say it: `3m 20s`, `2d 4h`.
 pub fn length(seconds: f64) -> String {
-    if seconds < 10.0 {
+    if seconds > 0.0 && seconds < 10.0 {
         return format!("{seconds:.1}s");
     }
     // No log is old enough for this to lose anything.
@@ -28,7 +28,8 @@ pub fn length(seconds: f64) -> String {
     let units = [("d", seconds / 86_400), ("h", seconds / 3_600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
     let first = units.iter().position(|(_, count)| *count > 0).unwrap_or(units.len() - 1);
     let parts = units[first..].iter().take(2).filter(|(_, count)| *count > 0);
-    parts.map(|(unit, count)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
+    let said = parts.map(|(unit, count)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ");
+    if said.is_empty() { "0s".to_owned() } else { said }
 }
 
 fn parse_at(text: &str, now: &Zoned) -> Result<Timestamp, String> {
@@ -106,6 +107,7 @@ mod tests {
 
     #[test]
     fn lengths_are_said_in_their_two_largest_units() {
+        assert_eq!(length(0.0), "0s");
         assert_eq!(length(0.25), "0.2s");
         assert_eq!(length(59.9), "59s");
         assert_eq!(length(200.0), "3m 20s");

@@ -65,6 +65,14 @@ pub enum KafkaError {
         /// How many it has.
         count: usize,
     },
+    /// The group does not exist.
+    #[error("group {group:?} does not exist{}; `kboard groups list` shows them all", did_you_mean(similar))]
+    UnknownGroup {
+        /// The group.
+        group: String,
+        /// Groups with names like it.
+        similar: Vec<String>,
+    },
     /// A topic can't be made as it was asked for.
     #[error("topic {topic:?}: {reason}")]
     InvalidTopic {
@@ -105,9 +113,11 @@ impl KafkaError {
                 source.is_retriable() || matches!(source, KrafkaError::DeliveryTimeout { .. })
             }
             Self::Read { .. } | Self::ConnectReader { .. } | Self::NoLeader { .. } => true,
-            Self::UnknownTopic { .. } | Self::UnknownPartition { .. } | Self::InvalidTopic { .. } | Self::Tls(_) => {
-                false
-            }
+            Self::UnknownTopic { .. }
+            | Self::UnknownGroup { .. }
+            | Self::UnknownPartition { .. }
+            | Self::InvalidTopic { .. }
+            | Self::Tls(_) => false,
         }
     }
 }

@@ -31,15 +31,23 @@ pub async fn open(cluster: &Cluster, topic: &str) -> Result<Vec<PartitionLog>, K
     let topics = client.list_topics().await.map_err(failed)?;
     let found = topics.into_iter().find(|found| found.name == topic);
     let found = found.ok_or_else(|| KafkaError::unknown_topic(topic))?;
-    let name: Arc<str> = topic.into();
     let mut logs = Vec::with_capacity(found.partitions.len());
     for partition in found.partitions {
-        let read = |source| KafkaError::Read { topic: topic.to_owned(), partition, source };
-        let client = client.partition_client(topic, partition, UnknownTopicHandling::Error).await.map_err(read)?;
-        logs.push(PartitionLog { topic: Arc::clone(&name), partition, client: Arc::new(client) });
+        logs.push(open_partition(cluster, topic, partition).await?);
     }
     logs.sort_by_key(PartitionLog::partition);
     Ok(logs)
+}
+
+/// Opens one partition of `topic`, which is known to exist.
+///
+/// # Errors
+/// When its leader doesn't answer.
+pub async fn open_partition(cluster: &Cluster, topic: &str, partition: i32) -> Result<PartitionLog, KafkaError> {
+    let read = |source| KafkaError::Read { topic: topic.to_owned(), partition, source };
+    let client = cluster.reading().await?;
+    let client = client.partition_client(topic, partition, UnknownTopicHandling::Error).await.map_err(read)?;
+    Ok(PartitionLog { topic: topic.into(), partition, client: Arc::new(client) })
 }
 
 impl PartitionLog {

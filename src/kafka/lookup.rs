@@ -27,7 +27,7 @@ pub async fn partitions(kafka: &Kafka, topic: &str) -> Result<Vec<i32>, KafkaErr
             Ok(partitions)
         }
         Some(Err(error)) if !is_unknown_topic(&error) => Err(failed()(error)),
-        _ => Err(KafkaError::UnknownTopic { topic: topic.to_owned(), similar: near(topic, names(&admin).await?) }),
+        _ => Err(unknown_topic(topic, &names(&admin).await?)),
     }
 }
 
@@ -51,18 +51,23 @@ fn is_unknown_topic(error: &KrafkaError) -> bool {
     )
 }
 
-/// The names most like `wanted`, the most alike first.
-fn near(wanted: &str, names: Vec<String>) -> Vec<String> {
+/// The error for a topic that is not among `known`, with the names that are near.
+pub fn unknown_topic(topic: &str, known: &[String]) -> KafkaError {
+    KafkaError::UnknownTopic { topic: topic.to_owned(), similar: near(topic, known) }
+}
+
+/// Those of `names` that are most like `wanted`, the most alike first.
+pub fn near(wanted: &str, names: &[String]) -> Vec<String> {
     let lower = wanted.to_lowercase();
-    let likeness = |name: &str| {
+    let likeness = |name: &String| {
         let name = name.to_lowercase();
         let contains = name.contains(&lower) || lower.contains(&name);
         if contains { 1.0 } else { strsim::jaro_winkler(&lower, &name) }
     };
-    let mut scored: Vec<(f64, String)> = names.into_iter().map(|name| (likeness(&name), name)).collect();
+    let mut scored: Vec<(f64, &String)> = names.iter().map(|name| (likeness(name), name)).collect();
     scored.retain(|(score, _)| *score >= ALIKE);
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    scored.into_iter().take(SUGGESTIONS).map(|(_, name)| name).collect()
+    scored.into_iter().take(SUGGESTIONS).map(|(_, name)| name.clone()).collect()
 }
 
 #[cfg(test)]
@@ -71,9 +76,9 @@ mod tests {
 
     #[test]
     fn misspelt_and_shortened_names_are_recognised() {
-        let names = || ["message-board", "orders.created", "user-events"].map(str::to_owned).to_vec();
-        assert_eq!(near("mesage-board", names()), ["message-board"]);
-        assert_eq!(near("Orders", names()), ["orders.created"]);
-        assert!(near("zzz", names()).is_empty());
+        let names = ["message-board", "orders.created", "user-events"].map(str::to_owned);
+        assert_eq!(near("mesage-board", &names), ["message-board"]);
+        assert_eq!(near("Orders", &names), ["orders.created"]);
+        assert!(near("zzz", &names).is_empty());
     }
 }

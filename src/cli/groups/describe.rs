@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::show;
+use super::show::{self, Details};
 use crate::cli::{Status, output};
 use crate::kafka::Cluster;
 use crate::kafka::admin::waiting;
@@ -26,7 +26,10 @@ pub struct Args {
 /// Prints the descriptions.
 pub async fn run(args: &Args, cluster: &Cluster) -> anyhow::Result<Status> {
     let mut groups = super::find(cluster, &args.groups).await?;
-    waiting::fill(cluster, &mut groups, Timestamp::now().as_millisecond()).await?;
-    output::print(args.output, &groups, |groups| groups.iter().map(show::details).collect::<Vec<_>>().join("\n\n\n"))?;
+    waiting::fill(cluster, &mut groups, Timestamp::now().as_millisecond()).await;
+    let details: Vec<Details> = groups.iter().map(Details::from).collect();
+    output::print(args.output, &details, |details| {
+        details.iter().map(show::details).collect::<Vec<_>>().join("\n\n\n")
+    })?;
     Ok(Status::Success)
 }

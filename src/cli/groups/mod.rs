@@ -8,11 +8,11 @@ mod show;
 
 use clap::Subcommand;
 
-use super::{Status, output, suggest};
-use crate::apps;
+use super::{Status, output};
+use crate::apps::{self, Prefix};
 use crate::config::Settings;
-use crate::kafka::Cluster;
 use crate::kafka::admin::groups::{self, Group, Listing};
+use crate::kafka::{Cluster, KafkaError, lookup};
 
 /// See consumer groups, set where they go on from, delete them.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     match &args.command {
         Command::List(args) => list::run(args, &cluster).await,
         Command::Describe(args) => describe::run(args, &cluster).await,
-        Command::Reset(args) => reset::run(args, &cluster).await,
+        Command::Reset(args) => reset::run(args, &cluster, &Prefix(settings.topic_prefix.clone())).await,
         Command::Delete(args) => delete::run(args, &cluster).await,
     }
 }
@@ -49,8 +49,8 @@ async fn find(cluster: &Cluster, names: &[String]) -> anyhow::Result<Vec<Group>>
 
 fn pick(known: &[Listing], name: &str) -> anyhow::Result<Listing> {
     let Some(listing) = known.iter().find(|listing| listing.group == name) else {
-        let names: Vec<String> = known.iter().map(|listing| listing.group.clone()).collect();
-        return Err(suggest::unknown("group", name, &names, "`kboard groups list` shows them all"));
+        let known: Vec<String> = known.iter().map(|listing| listing.group.clone()).collect();
+        return Err(KafkaError::UnknownGroup { group: name.to_owned(), similar: lookup::near(name, &known) }.into());
     };
     if !listing.has_offsets() {
         anyhow::bail!("group {name:?} is a {} group, which has no offsets like a consumer group's", listing.kind);
@@ -76,8 +76,7 @@ fn refuse_members(group: &Group) -> Result<(), String> {
     })
 }
 
-/// Whether `group` feeds a projection of an app, whose own offsets are kept in Redis beside the state. A prefix is this
-/// installation's affair, so any is taken for one.
-fn owned_by_app(group: &str) -> bool {
-    apps::groups().any(|owned| group.ends_with(owned.name))
+/// Whether `group` feeds a projection of an app, whose own offsets are kept in Redis beside the state.
+fn owned_by_app(group: &str, prefix: &Prefix) -> bool {
+    apps::group(group, prefix).is_some()
 }

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use krafka::admin::TopicPartition;
 
 use super::show;
-use crate::cli::{Status, output, suggest, time};
+use crate::apps::Prefix;
+use crate::cli::{Status, output, time};
 use crate::kafka::admin::groups::{self, Group};
 use crate::kafka::admin::reset::{Move, Target};
-use crate::kafka::admin::{topics, waiting};
-use crate::kafka::{Cluster, admin};
+use crate::kafka::admin::topics;
+use crate::kafka::{Cluster, admin, lookup};
 
 /// Set where a group goes on from. Shows the plan; --execute carries it out.
 ///
@@ -99,7 +100,7 @@ impl std::str::FromStr for Selection {
 }
 
 /// Shows the plan and carries it out.
-pub async fn run(args: &Args, cluster: &Cluster) -> anyhow::Result<Status> {
+pub async fn run(args: &Args, cluster: &Cluster, prefix: &Prefix) -> anyhow::Result<Status> {
     let known = groups::list(cluster).await?;
     let is_new = !args.topic.is_empty() && !known.iter().any(|listing| listing.group == args.group);
     let group = match is_new {
@@ -108,7 +109,7 @@ pub async fn run(args: &Args, cluster: &Cluster) -> anyhow::Result<Status> {
     };
     let moves = plan(cluster, group.as_ref(), args).await?;
     output::print(args.output, &moves, |moves| show::moves(moves))?;
-    if super::owned_by_app(&args.group) {
+    if super::owned_by_app(&args.group, prefix) {
         eprintln!(
             "Note: group {0:?} keeps where it is in Redis beside its state, so this does not make it read anything \
              again. `kboard replay --group {0}` does.",
@@ -153,18 +154,15 @@ async fn plan(cluster: &Cluster, group: Option<&Group>, args: &Args) -> anyhow::
     }
     let ranges = reachable(cluster, &partitions).await?;
     let target = args.target.target();
-    let mut times = HashMap::new();
-    if let Target::Time(time) = target {
-        let reachable: Vec<TopicPartition> = ranges.keys().cloned().collect();
-        let offsets = waiting::offsets_at(cluster, &reachable, time).await?;
-        times.extend(reachable.into_iter().zip(offsets));
-    }
+    let times = match target {
+        Target::Time(time) => topics::offsets_at(cluster, ranges.keys(), time).await?,
+        _ => HashMap::new(),
+    };
     let mut moves: Vec<Move> = partitions
         .iter()
         .map(|key| {
             let before = committed.get(&(key.topic.as_str(), key.partition)).copied();
-            let at_time = times.get(key).copied().flatten();
-            Move::new(&key.topic, key.partition, target, before, ranges.get(key), at_time)
+            Move::new(&key.topic, key.partition, target, before, ranges.get(key), times.get(key).copied())
         })
         .collect();
     moves.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
@@ -188,8 +186,7 @@ async fn selected(cluster: &Cluster, selections: &[Selection]) -> anyhow::Result
     let mut partitions = BTreeSet::new();
     for Selection { topic, partitions: wanted } in selections {
         let Some(found) = layout.get(topic) else {
-            let known = topics::names(cluster, true).await?;
-            return Err(suggest::unknown("topic", topic, &known, "`kboard topics list` shows them all"));
+            return Err(lookup::unknown_topic(topic, &topics::names(cluster, true).await?).into());
         };
         let numbers: BTreeSet<i32> = found.partitions.iter().map(|partition| partition.partition).collect();
         if let Some(number) = wanted.as_ref().and_then(|wanted| wanted.difference(&numbers).next()) {

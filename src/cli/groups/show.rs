@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::cli::{output, time};
-use crate::kafka::admin::groups::{Group, Listing, Member, Position};
+use crate::kafka::admin::groups::{Group, Listing, Member};
+use crate::kafka::admin::positions::Position;
 use crate::kafka::admin::reset::Move;
 
 /// What is shown where something is not known.
@@ -53,6 +54,22 @@ impl Summary {
     }
 }
 
+/// All of `groups describe` about one group.
+#[derive(Serialize)]
+pub struct Details<'a> {
+    #[serde(flatten)]
+    group: &'a Group,
+    lag: Option<i64>,
+    lag_is_partial: bool,
+    lag_seconds: Option<f64>,
+}
+
+impl<'a> From<&'a Group> for Details<'a> {
+    fn from(group: &'a Group) -> Self {
+        Self { group, lag: group.lag(), lag_is_partial: group.is_lag_partial(), lag_seconds: group.lag_seconds() }
+    }
+}
+
 /// The table of `groups list`.
 pub fn list(groups: &[Summary]) -> String {
     let row = |group: &Summary| {
@@ -68,9 +85,15 @@ pub fn list(groups: &[Summary]) -> String {
 }
 
 /// What `groups describe` shows of one group.
-pub fn details(group: &Group) -> String {
+pub fn details(details: &Details) -> String {
+    let group = details.group;
     let coordinator = format!("{} ({})", group.coordinator.id, group.coordinator.address);
-    let lag = format!("{} records, {} behind", total(group.lag(), group.is_lag_partial()), behind(group.lag_seconds()));
+    let lag = match details.lag {
+        Some(_) => {
+            format!("{} records, {} behind", total(details.lag, details.lag_is_partial), behind(details.lag_seconds))
+        }
+        None => UNKNOWN.to_owned(),
+    };
     let head = [
         ("Group", group.group.as_str()),
         ("State", group.state.as_str()),

@@ -12,9 +12,9 @@ mod show;
 
 use clap::Subcommand;
 
-use super::{Status, suggest};
+use super::Status;
 use crate::config::Settings;
-use crate::kafka::{Cluster, admin};
+use crate::kafka::{Cluster, admin, lookup};
 
 /// See, make, change and delete topics.
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ async fn require(cluster: &Cluster, names: &[String]) -> anyhow::Result<()> {
     let known = admin::topics::names(cluster, true).await?;
     match names.iter().find(|name| !known.contains(name)) {
         None => Ok(()),
-        Some(name) => Err(suggest::unknown("topic", name, &known, "`kboard topics list` shows them all")),
+        Some(name) => Err(lookup::unknown_topic(name, &known).into()),
     }
 }
 

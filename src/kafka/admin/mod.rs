@@ -3,12 +3,14 @@
 //! - [`ensure`]: creates the topics that are missing, for `serve`.
 //! - [`topics`], [`settings`]: topics as they are.
 //! - [`plan`]: what would have to change, a pure function; [`apply`] carries it out.
-//! - [`groups`]: groups as they are; [`waiting`]: how long their records have waited; [`reset`]: where they may go.
+//! - [`groups`]: groups as they are; [`positions`]: how far they have read; [`waiting`]: how long the next record has
+//!   waited; [`reset`]: where they may go.
 
 pub mod apply;
 pub mod ensure;
 pub mod groups;
 pub mod plan;
+pub mod positions;
 pub mod reset;
 pub mod settings;
 pub mod topics;

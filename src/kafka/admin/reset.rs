@@ -38,7 +38,7 @@ pub struct Move {
 
 impl Move {
     /// Decides for a partition that is committed at `before` and holds `range`; `at_time` is where a target in time
-    /// lies in it, if it has a record so late.
+    /// lies in it.
     pub fn new(
         topic: &str,
         partition: i32,
@@ -78,7 +78,9 @@ fn destination(
     let note = match wanted {
         wanted if wanted < range.start => Some("stops at the log's start"),
         wanted if wanted > range.end => Some("stops at the log's end"),
-        _ if matches!(target, Target::Time(_)) && at_time.is_none() => Some("no record so late; goes to the end"),
+        wanted if matches!(target, Target::Time(_)) && wanted == range.end => {
+            Some("no record so late; goes to the end")
+        }
         _ => None,
     };
     (Some(wanted.clamp(range.start, range.end)), note)

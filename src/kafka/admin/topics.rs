@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt};
 use krafka::admin::{ListTopicsOptions, OffsetSpec, TopicDescription, TopicPartition};
 use krafka::error::ErrorCode;
 use serde::Serialize;
 
 use super::{client, is_code};
-use crate::kafka::{Cluster, KafkaError};
+use crate::kafka::{Cluster, KafkaError, log};
 
 /// How long the brokers have to answer for sizes and offsets, which are shown as unknown after that.
 const DETAIL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Partitions that are asked about at once, where each needs a request of its own.
+const AT_ONCE: usize = 16;
 
 /// A topic as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,16 +141,13 @@ pub async fn layout(
     Ok(topics)
 }
 
-/// `names` with their offsets and sizes, in the order of the names.
+/// Those of `names` that exist, with their offsets and sizes, in the order of the names.
 ///
 /// # Errors
-/// [`KafkaError::UnknownTopic`] for the first that does not exist.
+/// No broker answers, or one refuses to describe a topic.
 pub async fn describe(cluster: &Cluster, names: &[String]) -> Result<Vec<Topic>, KafkaError> {
     let mut found = layout(cluster, names).await?;
-    let mut topics = Vec::with_capacity(names.len());
-    for name in names {
-        topics.push(found.remove(name).ok_or_else(|| KafkaError::unknown_topic(name))?);
-    }
+    let mut topics: Vec<Topic> = names.iter().filter_map(|name| found.remove(name)).collect();
     let led: Vec<TopicPartition> = topics.iter().flat_map(Topic::led).collect();
     let (ranges, sizes) = tokio::try_join!(ranges(cluster, &led), sizes(cluster, &topics))?;
     for topic in &mut topics {
@@ -184,6 +185,24 @@ pub async fn ranges(
         Some((partition, start..end.ok()?.offset))
     };
     Ok(latest.into_iter().filter_map(range).collect())
+}
+
+/// Where `time` (ms) lies in each of `partitions`: the offset of the first record from then on, or the end.
+///
+/// # Errors
+/// A leader does not answer.
+pub async fn offsets_at(
+    cluster: &Cluster,
+    partitions: impl IntoIterator<Item = &TopicPartition>,
+    time: i64,
+) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
+    // krafka takes Kafka's answer for "no record so late" for a broker that is not ready, and asks again until it
+    // gives up; the log's own reader knows it.
+    let looks = partitions.into_iter().map(|key| async move {
+        let log = log::open_partition(cluster, &key.topic, key.partition).await?;
+        Ok((key.clone(), log.at(time).await?))
+    });
+    futures::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
 }
 
 /// Bytes on disk of each partition that a broker tells about; telling needs a permission that a user may lack.
