@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use anyhow::Context;
-use hdrhistogram::Histogram;
 use serde::Deserialize;
 
 use crate::http::Connection;
-use crate::report::{Row, figure, latency};
+use crate::report::{Row, figure, histogram, latency};
 use crate::targets::{Services, TargetArgs, body};
 
 /// The time of one page of history, by how far back it is
@@ -36,8 +35,8 @@ pub async fn run(args: &Args, services: &Services) -> anyhow::Result<Vec<Row>> {
     let targets = args.targets.up(services).await?;
     let server = &targets[0].server;
     let mut connection = Connection::open(server.address).await?;
-    let mut near = Histogram::<u64>::new(3)?;
-    let mut far = Histogram::<u64>::new(3)?;
+    let mut near = histogram()?;
+    let mut far = histogram()?;
     let mut first_beyond = 0.0;
     let (mut back, mut cursor) = (0, None);
     while back < args.depth {

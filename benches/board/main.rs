@@ -38,7 +38,7 @@ use crate::machine::Machine;
 use crate::targets::Services;
 
 /// Enough for 10,000 viewers on either side of the loopback, and what else is open.
-const OPEN_FILES: u64 = 30_000;
+const OPEN_FILES: u64 = 12_000;
 
 /// Load programs for kboard and its peers.
 #[derive(Parser)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::http::Connection;
-use crate::report::{Row, figure, latency};
+use crate::report::{Row, figure, histogram, latency};
 use crate::sampler::Sampler;
 use crate::server::Server;
 use crate::stamp::Run;
@@ -69,7 +69,7 @@ async fn load(target: &Target, connections: usize, time: Duration) -> anyhow::Re
     for _ in 0..connections {
         tasks.spawn_local(post(server.clone(), run.clone(), end));
     }
-    let mut total = Tally { latency: Histogram::new(3)?, errors: 0 };
+    let mut total = Tally { latency: histogram()?, errors: 0 };
     while let Some(tally) = tasks.join_next().await {
         let tally = tally??;
         total.latency.add(&tally.latency)?;
@@ -79,7 +79,7 @@ async fn load(target: &Target, connections: usize, time: Duration) -> anyhow::Re
 }
 
 async fn post(server: Rc<Server>, run: Rc<Run>, end: Instant) -> anyhow::Result<Tally> {
-    let mut tally = Tally { latency: Histogram::new(3)?, errors: 0 };
+    let mut tally = Tally { latency: histogram()?, errors: 0 };
     let mut connection = None;
     for number in 0.. {
         let request = server.publish(&run, number);

@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// The processes of a server; several where it forks workers.
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
@@ -91,14 +93,14 @@ fn numbers_in(directory: &str) -> impl Iterator<Item = u32> {
     fs::read_dir(directory).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-/// Raises the limit of open files of this process, and of the servers it starts, to what is needed.
+/// Raises the limit of open files of this process, and of the servers it starts, to what is needed or more.
 pub fn raise_open_files(needed: u64) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
     }
-    // The hard limit can be raised by root alone; where it suffices, it stays.
+    // Where the hard limit does not suffice, only a privileged user can raise it.
     let maximum = limit.maximum.map(|maximum| maximum.max(needed));
-    setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum }).map_err(io::Error::from)
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .map_err(|error| io::Error::other(format!("{needed} open files are needed (ulimit -n): {error}")))
 }

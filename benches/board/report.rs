@@ -15,6 +15,15 @@ pub fn figure(name: &'static str, value: f64, unit: &'static str) -> Figure {
     Figure { name, value, unit }
 }
 
+/// The longest time told apart, in microseconds. A fixed range: `saturating_record` clamps to the range of the moment, so
+/// a histogram that grows by itself would never grow.
+const LONGEST_US: u64 = 120_000_000;
+
+/// An empty histogram of microseconds.
+pub fn histogram() -> anyhow::Result<hdrhistogram::Histogram<u64>> {
+    Ok(hdrhistogram::Histogram::new_with_bounds(1, LONGEST_US, 3)?)
+}
+
 /// Median, p99 and maximum of a histogram of microseconds, as milliseconds.
 pub fn latency(histogram: &hdrhistogram::Histogram<u64>) -> Vec<Figure> {
     let ms = |us: u64| us as f64 / 1000.0;

@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use hdrhistogram::Histogram;
 
 use crate::child::{Managed, free_address};
 use crate::process::Processes;
-use crate::report::{Row, figure, latency};
+use crate::report::{Row, figure, histogram, latency};
 use crate::server::{Api, Server};
 use crate::targets::{Services, status};
 
@@ -25,9 +24,9 @@ pub struct Args {
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub async fn run(args: &Args, services: &Services) -> anyhow::Result<Vec<Row>> {
-    let mut first_page = Histogram::new(3)?;
-    let mut ready = Histogram::<u64>::new(3)?;
-    let mut ending = Histogram::<u64>::new(3)?;
+    let mut first_page = histogram()?;
+    let mut ready = histogram()?;
+    let mut ending = histogram()?;
     let mut figures = Vec::new();
     let files = tempfile::tempdir()?;
     for time in 1..=args.times {

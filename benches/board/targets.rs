@@ -138,10 +138,10 @@ async fn start_nchan(program: &Path, redis: &str) -> anyhow::Result<Target> {
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     // The same window as the board's: the newest 100 messages, in the same Redis.
     let config = format!(
-        "daemon off; {user} worker_processes auto; worker_rlimit_nofile 30000;\n\
+        "daemon off; {user} worker_processes auto;\n\
          pid {directory}/nginx.pid; error_log stderr error;\n\
          load_module modules/ngx_nchan_module.so;\n\
-         events {{ worker_connections 25000; }}\n\
+         events {{ worker_connections 11500; }}\n\
          http {{\n\
            access_log off; keepalive_requests 1000000000; tcp_nodelay on;\n\
            client_body_temp_path {directory}; proxy_temp_path {directory}; fastcgi_temp_path {directory};\n\

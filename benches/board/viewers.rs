@@ -17,6 +17,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Socket, Type};
 
+use crate::report::histogram;
 use crate::server::Server;
 use crate::stamp::{self, Run};
 use crate::stream::Stream;
@@ -26,6 +27,9 @@ use crate::stream::Stream;
 const PER_SOURCE: usize = 2_500;
 /// How long all of them may take to be accepted.
 const OPENING: Duration = Duration::from_secs(60);
+
+/// How long they are left alone once accepted.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// Viewers that are connected and count.
 pub struct Viewers {
@@ -102,7 +106,7 @@ impl Watch {
             viewers: Vec::with_capacity(count),
             finder: run.finder(),
             buffer: vec![0; 64 * 1024].into_boxed_slice(),
-            outcome: Outcome { delivered: 0, repeated: 0, ended: 0, latency: Histogram::new(3)? },
+            outcome: Outcome { delivered: 0, repeated: 0, ended: 0, latency: histogram()? },
         };
         let request = server.view();
         let deadline = Instant::now() + OPENING;
@@ -128,6 +132,11 @@ impl Watch {
             if watch.outcome.ended > 0 {
                 bail!("{}: refused {} of {count} viewers", server.name, watch.outcome.ended);
             }
+        }
+        // A server may answer before its subscription stands at the far end of Redis.
+        let settled = Instant::now() + SETTLING;
+        while Instant::now() < settled {
+            watch.turn(&mut events, Duration::from_millis(50))?;
         }
         Ok(watch)
     }
