@@ -29,6 +29,11 @@ else
   echo "nginx with Nchan is not installed: its column is missing." >&2
 fi
 
+# The broker does not tell its version; its jar does.
+jars=("${KBOARD_TEST_KAFKA_LIBS:-}"/kafka_*.jar)
+version=$(basename "${jars[0]}" .jar)
+export KBOARD_BENCH_KAFKA_VERSION=${version##*-}
+
 cargo build --release --quiet
 cargo bench --bench board --no-run --quiet
 
