@@ -36,6 +36,10 @@ impl Sampler {
             loop {
                 let last = !matches!(stopped.recv_timeout(interval), Err(RecvTimeoutError::Timeout));
                 let (now, next) = (Instant::now(), processes.usage());
+                // A process that has ended has no usage; its last moment was the one before.
+                if next.cpu_seconds < usage.cpu_seconds {
+                    return samples;
+                }
                 let cpu = (next.cpu_seconds - usage.cpu_seconds) / (now - at).as_secs_f64();
                 samples.push(Sample { at: now - began, rss_mib: next.rss_mib, cpu_percent: cpu * 100.0 });
                 if last {
