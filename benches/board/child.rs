@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long a server may take to end after SIGTERM.
 const ENDING: Duration = Duration::from_secs(10);
 
-/// A running child; killed when dropped.
+/// A running child; ended when dropped.
 pub struct Managed {
     name: String,
     child: Child,
@@ -40,11 +40,15 @@ impl Managed {
         Ok(self.child.try_wait()?)
     }
 
+    fn ask(&self) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a pid")?;
+        Ok(kill_process(pid, Signal::TERM)?)
+    }
+
     /// Asks it to end and waits until it has; returns how long that took.
     pub fn stop(mut self) -> anyhow::Result<Duration> {
         let asked = Instant::now();
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a pid")?;
-        kill_process(pid, Signal::TERM)?;
+        self.ask()?;
         while self.child.try_wait()?.is_none() {
             if asked.elapsed() > ENDING {
                 bail!("{} did not end within {ENDING:?} of SIGTERM", self.name);
@@ -57,7 +61,15 @@ impl Managed {
 
 impl Drop for Managed {
     fn drop(&mut self) {
-        // Already gone after `stop`; nothing is left to do about a failure here.
+        // Asked first: a master that is killed leaves its workers behind. Gone already after `stop`; and nothing is left
+        // to do about a failure here.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.ask();
+            let asked = Instant::now();
+            while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < ENDING {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
