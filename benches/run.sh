@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Starts real Kafka and Redis, builds kboard as it ships, and runs every load program, beside what peers there are.
+#
+#   benches/run.sh           about five minutes
+#   benches/run.sh --full    the figures of the README: longer, three rounds, a 10-minute soak
+#
+# Output: Markdown tables on stdout; what the programs say besides on stderr.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [[ -z ${KBOARD_TEST_KAFKA:-} || -z ${KBOARD_TEST_REDIS:-} ]]; then
+  exec tests/services.sh run -- "$0" "$@"
+fi
+
+rounds=1 seconds=5 records=200000 depth=150000 soak=30
+if [[ ${1:-} == --full ]]; then
+  rounds=3 seconds=10 records=1100000 depth=1000000 soak=600
+fi
+
+peers=()
+if [[ -x target/bench/centrifugo ]] || benches/peers.sh >&2; then
+  peers+=(--peer centrifugo)
+else
+  echo "Centrifugo could not be installed: its column is missing." >&2
+fi
+if command -v nginx >/dev/null && ls /usr/lib/nginx/modules/ngx_nchan_module.so >/dev/null 2>&1; then
+  peers+=(--peer nchan)
+else
+  echo "nginx with Nchan is not installed: its column is missing." >&2
+fi
+
+# The broker does not tell its version; its jar does.
+jars=("${KBOARD_TEST_KAFKA_LIBS:-}"/kafka_*.jar)
+version=$(basename "${jars[0]}" .jar)
+export KBOARD_BENCH_KAFKA_VERSION=${version##*-}
+
+cargo build --release --quiet
+cargo bench --bench board --no-run --quiet
+
+# A load program that fails is said and counted, and does not keep the others from running.
+failed=0
+board() {
+  cargo bench --bench board --quiet -- "$@" || { echo "failed: board $*" >&2; failed=1; }
+}
+
+board start
+board post "${peers[@]}" --connections 1,128 --seconds "$seconds" --rounds "$rounds"
+board fanout "${peers[@]}" --viewers 1,1000,5000 --seconds "$seconds" --rounds "$rounds"
+board fanout --viewers 10000 --rate 5 --seconds "$seconds"
+board drain --records "$records"
+board history --depth "$depth"
+board soak --seconds "$soak" --rate 1000
+exit "$failed"
