@@ -1,7 +1,5 @@
 //! `kboard serve`: the web server with every app, and their consumer groups in the same process.
 
-use std::net::SocketAddr;
-
 use super::members::Members;
 use super::{Status, shutdown, start};
 use crate::apps;
@@ -17,9 +15,6 @@ use crate::web::{assets, health};
 
 Then open http://127.0.0.1:3000. Health: /healthz, /readyz. Metrics: /metrics, /api/metrics.")]
 pub struct Args {
-    /// Where to listen. There is no login: listen on other than loopback only in a network you trust.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
-    listen: SocketAddr,
     /// Leave the consumer groups to other processes.
     #[arg(long)]
     no_consumers: bool,
@@ -43,7 +38,7 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     for app in apps::REGISTRY {
         routes = (app.mount)(services.clone(), subscriber.clone()).await?.or(routes);
     }
-    let (address, server) = start::serve(args.listen, "--listen", routes, stop.clone())?;
+    let (address, server) = start::serve(settings.listen, "--listen", routes, stop.clone())?;
     tracing::info!(kafka = services.cluster.servers(), redis = services.redis.address(), "serving http://{address}");
     stop.cancelled().await;
     let consumed = members.join(&services).await;

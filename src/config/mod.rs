@@ -7,6 +7,7 @@ pub mod sources;
 pub mod table;
 pub mod tls;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -142,6 +143,10 @@ pub struct Settings {
     pub kafka: KafkaSettings,
     /// Redis.
     pub redis: RedisSettings,
+    /// Where the web server listens.
+    pub listen: SocketAddr,
+    /// Where a consumer process shows its metrics.
+    pub metrics_listen: SocketAddr,
     /// Put before the names of the apps' topics and groups.
     pub topic_prefix: String,
     /// How topics are created.
@@ -164,6 +169,8 @@ impl Settings {
         Ok(Self {
             kafka: kafka_settings(&values)?,
             redis: redis_settings(&values)?,
+            listen: values.required("listen", "an address and port, such as 127.0.0.1:3000")?,
+            metrics_listen: values.required("metrics-listen", "an address and port, such as 127.0.0.1:9091")?,
             topic_prefix: values.text("topic-prefix").unwrap_or_default(),
             topics: TopicDefaults {
                 replication_factor: values.parse("replication-factor", "a whole number from 1 up")?,
@@ -263,6 +270,10 @@ impl Values<'_> {
         text.parse().map(Some).map_err(|_| self.error(key, &format!("expected {expected}")))
     }
 
+    fn required<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<T, ConfigError> {
+        self.parse(key, expected)?.ok_or_else(|| self.error(key, &format!("expected {expected}")))
+    }
+
     fn duration(&self, key: &'static str) -> Result<Duration, ConfigError> {
         parse_duration(&self.text(key).unwrap_or_default()).map_err(|reason| self.error(key, &reason))
     }
@@ -306,4 +317,94 @@ pub fn masked_url(url: &url::Url) -> String {
         let _ = url.set_password(Some("********"));
     }
     url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::sources::Sources;
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn resolve(flags: &[(&str, &str)], environment: &[(&str, &str)], file: &str) -> Result<Vec<Resolved>, ConfigError> {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&path, file).unwrap();
+        let sources =
+            Sources { flags: map(flags), environment: map(environment), file: Some((path.path().to_owned(), true)) };
+        sources.resolve()
+    }
+
+    fn source(resolved: &[Resolved], key: &str) -> (String, String) {
+        let found = resolved.iter().find(|resolved| resolved.setting.key == key).unwrap();
+        let source = match &found.source {
+            Source::File(_) => "file".to_owned(),
+            other => other.to_string(),
+        };
+        (found.value.clone().unwrap_or_default(), source)
+    }
+
+    #[test]
+    fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
+        let file = "kafka = \"f:1\"\nredis = \"redis://f\"\ntopic-prefix = \"f-\"\nreplication-factor = 2\n";
+        let environment = [("KBOARD_KAFKA", "e:1"), ("KBOARD_REDIS", "redis://e"), ("HOME", "/")];
+        let resolved = resolve(&[("kafka", "a:1")], &environment, file).unwrap();
+        let settings = Settings::from_resolved(&resolved).unwrap();
+        assert_eq!(source(&resolved, "kafka"), ("a:1".to_owned(), "flag".to_owned()));
+        assert_eq!(source(&resolved, "redis"), ("redis://e".to_owned(), "environment".to_owned()));
+        assert_eq!(source(&resolved, "topic-prefix"), ("f-".to_owned(), "file".to_owned()));
+        assert_eq!(source(&resolved, "log"), ("info".to_owned(), "default".to_owned()));
+        assert_eq!(settings.topics.replication_factor, Some(2));
+    }
+
+    #[test]
+    fn unknown_names_are_reported() {
+        let message = |result: Result<Vec<Resolved>, ConfigError>| result.unwrap_err().to_string();
+        assert!(message(resolve(&[], &[("KBOARD_KAFAK", "x")], "")).contains("KBOARD_KAFAK"));
+        assert!(message(resolve(&[], &[], "kafak = 1")).contains("kafak"));
+        assert!(message(resolve(&[], &[], "kafka = [1]")).contains("kafka"));
+        assert!(message(resolve(&[], &[], "= x")).contains("TOML"));
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_setting_and_who_set_it() {
+        for (key, value) in [
+            ("kafka", "broker"),
+            ("kafka", ""),
+            ("kafka-tls", "maybe"),
+            ("kafka-tls-cert", "x.pem"),
+            ("kafka-sasl-mechanism", "kerberos"),
+            ("kafka-sasl-mechanism", "plain"),
+            ("kafka-session-timeout", "soon"),
+            ("redis", "http://x"),
+            ("listen", "3000"),
+            ("replication-factor", "x"),
+            ("log-format", "xml"),
+        ] {
+            let flags = [(key, value), ("kafka-tls", if key == "kafka-tls" { value } else { "true" })];
+            let resolved = resolve(&flags, &[], "").unwrap();
+            let error = Settings::from_resolved(&resolved).unwrap_err().to_string();
+            assert!(error.contains("kafka-sasl-username") || error.contains(key), "{error}");
+            assert!(error.contains("flag") || error.contains("default"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let flags = [
+            ("redis", "redis://user:hunter2@cache:6379"),
+            ("redis-password", "hunter2"),
+            ("kafka-sasl-mechanism", "plain"),
+            ("kafka-sasl-username", "user"),
+            ("kafka-sasl-password", "hunter2"),
+        ];
+        let resolved = resolve(&flags, &[], "").unwrap();
+        let settings = Settings::from_resolved(&resolved).unwrap();
+        let shown: String = resolved.iter().map(display_value).chain([format!("{settings:?}")]).collect();
+        assert!(shown.contains("user"));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
 }

@@ -82,6 +82,19 @@ pub const SETTINGS: &[Setting] = &[
         "CA certificates (PEM) that sign the server's certificate; the system's when unset",
     ),
     Setting::new(
+        "listen",
+        Some("127.0.0.1:3000"),
+        "ADDRESS:PORT",
+        "Where `serve` listens; there is no login, so other than loopback only in a network you trust",
+    )
+    .common(),
+    Setting::new(
+        "metrics-listen",
+        Some("127.0.0.1:9091"),
+        "ADDRESS:PORT",
+        "Where `consume --group` of an app shows its metrics and health",
+    ),
+    Setting::new(
         "topic-prefix",
         Some(""),
         "PREFIX",

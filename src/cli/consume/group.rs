@@ -1,7 +1,5 @@
 //! A member of a group that an app owns.
 
-use std::net::SocketAddr;
-
 use crate::apps::GroupSpec;
 use crate::cli::members::Members;
 use crate::cli::{Status, shutdown, start};
@@ -9,7 +7,7 @@ use crate::config::Settings;
 use crate::web::health;
 
 /// Consumes until a signal.
-pub async fn run(group: &'static GroupSpec, listen: SocketAddr, settings: &Settings) -> anyhow::Result<Status> {
+pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Result<Status> {
     let stop = shutdown::on_signal()?;
     let metrics = start::metrics()?;
     let services = start::services(settings, stop.clone()).await?;
@@ -19,7 +17,8 @@ pub async fn run(group: &'static GroupSpec, listen: SocketAddr, settings: &Setti
         redis: services.redis.clone(),
         groups: members.health.clone(),
     };
-    let (address, server) = start::serve(listen, "--metrics-listen", health::routes(health, metrics), stop.clone())?;
+    let (address, server) =
+        start::serve(settings.metrics_listen, "--metrics-listen", health::routes(health, metrics), stop.clone())?;
     tracing::info!(group = services.prefix.apply(group.name), "consuming; metrics at http://{address}/metrics");
     let consumed = members.join(&services).await;
     server.await?;

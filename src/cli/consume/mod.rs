@@ -4,8 +4,6 @@ mod format;
 mod group;
 mod print;
 
-use std::net::SocketAddr;
-
 use anyhow::bail;
 use krafka::Kafka;
 use krafka::consumer::IsolationLevel;
@@ -64,9 +62,6 @@ pub struct Args {
     /// json, value (the bytes and a newline), or a text with tokens, see below.
     #[arg(long, short, default_value = "json", value_parser = Format::parse)]
     format: Format,
-    /// Where a group of an app shows its metrics and health.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9091")]
-    metrics_listen: SocketAddr,
     /// Print records of transactions that are open or were aborted, too.
     #[arg(long)]
     uncommitted: bool,
@@ -98,7 +93,7 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Status> {
                     known.join(", ")
                 );
             };
-            group::run(group, args.metrics_listen, settings).await
+            group::run(group, settings).await
         }
         _ => print(args, settings).await,
     }
