@@ -44,7 +44,7 @@ missing_packages() {
     have redis-server && have redis-cli || echo redis-server
     have kcat || echo kcat
     have curl || echo curl
-    have cc || echo build-essential
+    have cc && have make || echo build-essential
     have promtool || echo prometheus
     have node || echo nodejs
     have npm || echo npm
