@@ -13,7 +13,8 @@ let board;
 let browser;
 
 before(async () => {
-  [board, browser] = await Promise.all([Board.start(), Browser.start()]);
+  board = await Board.start();
+  browser = await Browser.start();
 });
 
 after(async () => {

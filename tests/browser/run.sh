@@ -10,4 +10,4 @@ KBOARD_BIN=$(cargo metadata --format-version 1 --no-deps | node -e '
   let text = ""; process.stdin.on("data", (part) => (text += part));
   process.stdin.on("end", () => console.log(JSON.parse(text).target_directory))')/debug/kboard
 export KBOARD_BIN
-exec node --test "$@"
+exec node --test --test-reporter spec "$@"

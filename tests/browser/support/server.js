@@ -69,6 +69,8 @@ export class Server {
     const log = openSync(join(this.#directory, "log"), "a");
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("KBOARD_")));
     this.#child = spawn(this.#command, this.#arguments, { cwd: this.#directory, env, stdio: ["ignore", log, log] });
+    // A test that fails before it ends its servers must not keep the runner waiting.
+    this.#child.unref();
     // Should this process be killed, tests/services.sh ends what this names.
     writeFileSync(join(this.#directory, "pid"), `${this.#child.pid}`);
     const child = this.#child;
@@ -91,6 +93,7 @@ export class Server {
     const child = this.#child;
     this.#child = null;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.ref();
     child.kill(signal);
     await once(child, "exit");
   }
