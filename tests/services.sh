@@ -44,7 +44,7 @@ missing_packages() {
     have redis-server && have redis-cli || echo redis-server
     have kcat || echo kcat
     have curl || echo curl
-    have cc || echo build-essential
+    have cc && have make || echo build-essential
     have promtool || echo prometheus
     have node || echo nodejs
     have npm || echo npm
@@ -151,14 +151,15 @@ server_properties() {
 # Starts "$@" in DIR, apart from the terminal's Ctrl-C, and leaves its pid there. With TIED=yes the kernel ends it when
 # this script dies, however it dies.
 spawn() {
-    local dir=$1 tie=()
+    local dir=$1 here=$PWD tie=()
     shift
     [ "${TIED:-no}" = no ] || ! have setpriv || tie=(setpriv --pdeathsig KILL)
+    # Not in a subshell: the child must be in its directory from the first moment, for `alive`.
     cd "$dir"
     setsid "${tie[@]}" "$@" </dev/null >>"$dir/log" 2>&1 9>&- &
     echo $! >"$dir/pid"
     disown # no word from the shell about its end
-    cd "$ROOT"
+    cd "$here"
 }
 
 # Whether the process whose pid lies in DIR runs (its working directory tells it from a later one with that pid).

@@ -1,0 +1,67 @@
+// A board of a test file's own: the run's Kafka under a prefix, a private Redis, and kboard between them.
+
+import { Server, eventually, freePort, listens, provided, unique } from "./server.js";
+
+export class Board {
+  #prefix = `${unique("browser")}.`;
+  #redis = null;
+  #redisUrl = "";
+  #servers = [];
+
+  /** Starts Redis and the first server. */
+  static async start() {
+    const board = new Board();
+    const port = await freePort();
+    board.#redisUrl = `redis://127.0.0.1:${port}`;
+    const args = ["--bind", "127.0.0.1", "--port", `${port}`, "--save", "", "--appendonly", "yes"];
+    board.#redis = new Server("redis", provided("KBOARD_TEST_REDIS_SERVER"), args);
+    await board.#redis.start(() => listens(port));
+    board.main = await board.serve();
+    return board;
+  }
+
+  /** The first server's address. */
+  get url() {
+    return this.main.url;
+  }
+
+  /** One more server on the same board. */
+  async serve() {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const server = new Server("serve", provided("KBOARD_BIN"), [
+      "serve", "--kafka", provided("KBOARD_TEST_KAFKA"), "--redis", this.#redisUrl,
+      "--topic-prefix", this.#prefix, "--listen", url.slice("http://".length),
+    ]);
+    const ready = () => fetch(`${url}/readyz`).then((answer) => answer.ok, () => false);
+    const running = { url, start: () => server.start(ready), end: (signal) => server.end(signal) };
+    this.#servers.push(running);
+    await running.start();
+    return running;
+  }
+
+  /** Posts as a program would, and waits until the board has it. */
+  async post(content, author = "Ada", url = this.url) {
+    const id = await this.send(content, author, url);
+    await eventually(`"${content}" on the board`, async () => {
+      const { messages } = await (await fetch(`${url}/api/messages?limit=100`)).json();
+      return messages.some((message) => message.id === id);
+    });
+    return id;
+  }
+
+  /** Posts without waiting until it's shown. */
+  async send(content, author = "Ada", url = this.url) {
+    const answer = await fetch(`${url}/api/messages`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ content, author }),
+    });
+    if (!answer.ok) throw new Error(`POST answered ${answer.status}: ${await answer.text()}`);
+    return (await answer.json()).id;
+  }
+
+  async end() {
+    await Promise.all(this.#servers.map((server) => server.end()));
+    await this.#redis?.end("SIGKILL");
+  }
+}

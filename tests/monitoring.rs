@@ -1,0 +1,55 @@
+//! The files that show and scrape kboard name what kboard exports: a panel of a metric that does not exist stays empty
+//! and says nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use kboard::telemetry::metrics;
+use regex::Regex;
+use serde_json::Value;
+
+#[test]
+fn dashboards_show_only_metrics_that_exist() {
+    let known: BTreeSet<&str> = metrics::ALL.iter().map(|metric| metric.name).collect();
+    let name = Regex::new(r"\b(?:kafka|redis|http|sse)_[a-z_]+").unwrap();
+    let suffix = Regex::new("_(bucket|sum|count)$").unwrap();
+    for (file, expression) in expressions() {
+        for found in name.find_iter(&expression) {
+            let metric = suffix.replace(found.as_str(), "");
+            assert!(known.contains(found.as_str()) || known.contains(&*metric), "{file}: {found:?} in {expression}");
+        }
+    }
+}
+
+#[test]
+fn the_boards_dashboard_has_its_sections() {
+    let dashboard: Value =
+        serde_json::from_str(&fs::read_to_string(root().join("grafana/dashboards/board.json")).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let (rows, graphs): (Vec<_>, Vec<_>) = panels.iter().partition(|panel| panel["type"] == "row");
+    assert_eq!(rows.len(), 6);
+    assert!(graphs.len() >= 20, "{}", graphs.len());
+    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids.len(), panels.len(), "every panel has an id of its own");
+}
+
+/// Every query of every dashboard, with the file it's in.
+fn expressions() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join("grafana/dashboards")).unwrap() {
+        let path = entry.unwrap().path();
+        let dashboard: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for panel in dashboard["panels"].as_array().unwrap() {
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                found.push((path.display().to_string(), target["expr"].as_str().unwrap().to_owned()));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
