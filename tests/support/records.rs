@@ -45,7 +45,9 @@ impl Topic {
 
 async fn leaders_are_known(client: &Kafka, name: &str) -> bool {
     let described = client.admin().describe_topics([name], Default::default()).await.unwrap();
-    (described.into_values()).all(|topic| topic.is_ok_and(|topic| topic.partitions.iter().all(|p| p.leader >= 0)))
+    (described.into_values()).all(|topic| {
+        topic.is_ok_and(|topic| topic.partitions.iter().all(|p| p.leader.is_some_and(|leader| leader >= 0)))
+    })
 }
 
 impl Drop for Topic {
