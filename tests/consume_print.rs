@@ -195,12 +195,12 @@ fn aborted_transactions_are_left_out_and_the_end_is_still_found() {
         let client = Kafka::builder(kafka()).connect().await.unwrap();
         let producer = client.producer().build_transactional(format!("tx-{}", topic.0)).await.unwrap();
         for (value, commit) in [("kept", true), ("aborted", false)] {
-            producer.begin_transaction().await.unwrap();
+            producer.begin().unwrap();
             drop(producer.send(Record::new(topic.0.as_str(), value)).await.unwrap());
             if commit {
-                producer.commit_transaction().await.unwrap();
+                producer.commit().await.unwrap();
             } else {
-                producer.abort_transaction().await.unwrap();
+                producer.abort().await.unwrap();
             }
         }
         producer.close().await.unwrap();
