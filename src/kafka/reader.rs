@@ -58,12 +58,16 @@ impl Reader {
     ) -> Result<Self, KafkaError> {
         let all = flattened(partitions);
         let ends = offsets(kafka, &all, OffsetSpec::Latest, isolation).await?;
-        let starts = starts(kafka, &all, from, &ends, isolation).await?;
         let consumer = tuned(kafka.consumer_without_group(), isolation)
             .auto_offset_reset(AutoOffsetReset::Earliest)
             .build()
             .await
             .map_err(KafkaError::request("start the consumer"))?;
+        let found = match from {
+            From::Time(millis) => offsets_at(&consumer, &all, millis).await?,
+            _ => HashMap::new(),
+        };
+        let starts = starts(kafka, &all, from, &ends, &found, isolation).await?;
         for (topic, partitions) in partitions {
             let assigned = consumer.assign(topic, partitions.clone()).await;
             assigned.map_err(KafkaError::request(format!("read topic {topic:?}")))?;
@@ -227,16 +231,13 @@ async fn starts(
     partitions: &[TopicPartition],
     from: From,
     ends: &HashMap<TopicPartition, i64>,
+    found: &HashMap<TopicPartition, i64>,
     isolation: IsolationLevel,
 ) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
     if from == From::Latest {
         return Ok(ends.clone());
     }
     let first = offsets(kafka, partitions, OffsetSpec::Earliest, isolation).await?;
-    let found = match from {
-        From::Time(millis) => offsets(kafka, partitions, OffsetSpec::Timestamp(millis), isolation).await?,
-        _ => HashMap::new(),
-    };
     let start = |partition: &TopicPartition| {
         let (first, end) = (first.get(partition).copied().unwrap_or(0), ends.get(partition).copied().unwrap_or(0));
         let wanted = match from {
@@ -252,7 +253,7 @@ async fn starts(
     Ok(partitions.iter().map(|partition| (partition.clone(), start(partition))).collect())
 }
 
-/// The offset of each partition by `spec`; partitions that have none are left out.
+/// The offset of each partition by `spec`.
 async fn offsets(
     kafka: &Kafka,
     partitions: &[TopicPartition],
@@ -266,12 +267,29 @@ async fn offsets(
     for (partition, result) in listed {
         match result {
             Ok(listed) => drop(offsets.insert(partition, listed.offset)),
-            Err(krafka::KrafkaError::Broker { code: krafka::error::ErrorCode::OffsetNotAvailable, .. })
-                if matches!(spec, OffsetSpec::Timestamp(_)) => {}
             Err(error) => {
                 let what = format!("list the offsets of {}[{}]", partition.topic, partition.partition);
                 return Err(KafkaError::request(what)(error));
             }
+        }
+    }
+    Ok(offsets)
+}
+
+/// The first offset of each partition at or after a time; partitions without a record that new are left out.
+/// (Asked of the consumer: the administration takes such a partition for one that has no offset yet, and waits.)
+async fn offsets_at(
+    consumer: &Consumer,
+    partitions: &[TopicPartition],
+    millis: i64,
+) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
+    let asked: Vec<(&str, i32)> = partitions.iter().map(|wanted| (wanted.topic.as_str(), wanted.partition)).collect();
+    let mut offsets = HashMap::new();
+    for ((topic, partition), result) in consumer.offsets_for_times(&asked, millis).await {
+        let what = format!("find the time in {topic}[{partition}]");
+        let offset = result.map_err(KafkaError::request(what))?;
+        if offset >= 0 {
+            offsets.insert(TopicPartition::new(topic, partition), offset);
         }
     }
     Ok(offsets)
