@@ -2,7 +2,7 @@
 //!
 //! This is for people and scripts; the groups of the apps run on the consumer runtime.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use krafka::admin::{ListOffsetsOptions, OffsetSpec};
@@ -40,6 +40,8 @@ pub struct Reader {
     consumer: Consumer,
     /// Where to stop, for each partition that hasn't got there; `None` for ever.
     ends: Option<HashMap<TopicPartition, i64>>,
+    /// Partitions whose first offset the group knows; `None` without a group.
+    begun: Option<HashSet<TopicPartition>>,
 }
 
 impl Reader {
@@ -56,18 +58,22 @@ impl Reader {
     ) -> Result<Self, KafkaError> {
         let all = flattened(partitions);
         let ends = offsets(kafka, &all, OffsetSpec::Latest, isolation).await?;
-        let starts = starts(kafka, &all, from, &ends, isolation).await?;
         let consumer = tuned(kafka.consumer_without_group(), isolation)
             .auto_offset_reset(AutoOffsetReset::Earliest)
             .build()
             .await
             .map_err(KafkaError::request("start the consumer"))?;
+        let found = match from {
+            From::Time(millis) => offsets_at(&consumer, &all, millis).await?,
+            _ => HashMap::new(),
+        };
+        let starts = starts(kafka, &all, from, &ends, &found, isolation).await?;
         for (topic, partitions) in partitions {
             let assigned = consumer.assign(topic, partitions.clone()).await;
             assigned.map_err(KafkaError::request(format!("read topic {topic:?}")))?;
         }
         consumer.seek_many(&starts).await.map_err(KafkaError::request("go to the first offset"))?;
-        let mut reader = Self { consumer, ends: None };
+        let mut reader = Self { consumer, ends: None, begun: None };
         if until_end {
             let left = |(partition, end): &(TopicPartition, i64)| starts.get(partition).is_none_or(|start| start < end);
             let (ends, done): (HashMap<_, _>, HashMap<_, _>) = ends.into_iter().partition(left);
@@ -107,7 +113,7 @@ impl Reader {
         } else {
             None
         };
-        Ok(Self { consumer, ends })
+        Ok(Self { consumer, ends, begun: Some(HashSet::new()) })
     }
 
     /// The next records; empty when none came for a while, `None` once the end is reached.
@@ -116,13 +122,14 @@ impl Reader {
     /// When Kafka refuses, or has been away for longer than the client retries.
     ///
     /// # Cancel safety
-    /// A dropped call loses no record.
+    /// A dropped call loses no record that the group counts as read.
     pub async fn next(&mut self) -> Result<Option<Vec<ConsumerRecord>>, KafkaError> {
         if self.at_end().await {
             return Ok(None);
         }
         let mut records = self.consumer.poll(WAIT).await.map_err(KafkaError::request("read records"))?;
-        if let Some(ends) = &mut self.ends {
+        self.begin(&records).await?;
+        if let Some(ends) = &self.ends {
             records.retain(|record| {
                 let end = ends.get(&TopicPartition::new(&*record.topic, record.partition));
                 end.is_none_or(|end| record.offset < *end)
@@ -133,30 +140,65 @@ impl Reader {
 
     /// Whether every partition in hand has reached its end; those that have are read no further.
     async fn at_end(&mut self) -> bool {
-        let Some(ends) = &mut self.ends else { return false };
-        let assignment = self.consumer.assignment().await;
-        let mut left = assignment.is_empty();
-        for (topic, partitions) in assignment {
-            for partition in partitions {
-                let key = TopicPartition::new(&topic, partition);
-                let Some(end) = ends.get(&key) else { continue };
-                // The position, not the last record seen: a log may end in markers and gaps that are no records.
-                if self.consumer.position(&topic, partition).await.is_some_and(|position| position >= *end) {
-                    self.consumer.pause(&topic, &[partition]).await;
-                } else {
-                    left = true;
-                }
+        let Some(ends) = &self.ends else { return false };
+        let assigned = self.assigned().await;
+        let mut left = assigned.is_empty();
+        for partition in assigned {
+            let Some(end) = ends.get(&partition) else { continue };
+            let TopicPartition { topic, partition, .. } = partition;
+            // The position, not the last record seen: a log may end in markers and gaps that are no records.
+            if self.consumer.position(&topic, partition).await.is_some_and(|position| position >= *end) {
+                self.consumer.pause(&topic, &[partition]).await;
+            } else {
+                left = true;
             }
         }
         !left
     }
 
-    /// Commits, for each partition, the offset of the next record to show.
+    /// Commits where new partitions begin, even when nothing has come yet: a group that began at the end must go on
+    /// from there the next time, and not begin anew.
+    async fn begin(&mut self, records: &[ConsumerRecord]) -> Result<(), KafkaError> {
+        let mut begins = HashMap::new();
+        let assigned = self.assigned().await;
+        let Some(begun) = &mut self.begun else { return Ok(()) };
+        begun.retain(|partition| assigned.contains(partition));
+        for partition in assigned {
+            if begun.contains(&partition) {
+                continue;
+            }
+            let of_it =
+                |record: &&ConsumerRecord| record.partition == partition.partition && *record.topic == *partition.topic;
+            // The position is already past the records that this very poll brought.
+            let first = match records.iter().find(of_it) {
+                Some(record) => Some(record.offset),
+                None => self.consumer.position(&partition.topic, partition.partition).await,
+            };
+            if let Some(first) = first {
+                begun.insert(partition.clone());
+                begins.insert(partition, first);
+            }
+        }
+        if begins.is_empty() { Ok(()) } else { self.commit(&begins).await }
+    }
+
+    async fn assigned(&self) -> HashSet<TopicPartition> {
+        let assignment = self.consumer.assignment().await.into_iter();
+        let each = |(topic, partitions): (String, Vec<i32>)| {
+            partitions.into_iter().map(move |partition| TopicPartition::new(topic.as_str(), partition))
+        };
+        assignment.flat_map(each).collect()
+    }
+
+    /// Commits, for each partition, the offset of the next record to show. Partitions that went to another member
+    /// since are left to it.
     ///
     /// # Errors
     /// When the group's coordinator refuses, because this member lost its place.
     pub async fn commit(&self, next: &HashMap<TopicPartition, i64>) -> Result<(), KafkaError> {
-        let offsets = next.iter().map(|(partition, offset)| (partition, OffsetAndMetadata::new(*offset)));
+        let assigned = self.assigned().await;
+        let kept = next.iter().filter(|(partition, _)| assigned.contains(partition));
+        let offsets = kept.map(|(partition, offset)| (partition, OffsetAndMetadata::new(*offset)));
         self.consumer.commit_offsets(offsets).await.map_err(KafkaError::request("commit"))
     }
 
@@ -189,16 +231,13 @@ async fn starts(
     partitions: &[TopicPartition],
     from: From,
     ends: &HashMap<TopicPartition, i64>,
+    found: &HashMap<TopicPartition, i64>,
     isolation: IsolationLevel,
 ) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
     if from == From::Latest {
         return Ok(ends.clone());
     }
     let first = offsets(kafka, partitions, OffsetSpec::Earliest, isolation).await?;
-    let found = match from {
-        From::Time(millis) => offsets(kafka, partitions, OffsetSpec::Timestamp(millis), isolation).await?,
-        _ => HashMap::new(),
-    };
     let start = |partition: &TopicPartition| {
         let (first, end) = (first.get(partition).copied().unwrap_or(0), ends.get(partition).copied().unwrap_or(0));
         let wanted = match from {
@@ -214,7 +253,7 @@ async fn starts(
     Ok(partitions.iter().map(|partition| (partition.clone(), start(partition))).collect())
 }
 
-/// The offset of each partition by `spec`; partitions that have none are left out.
+/// The offset of each partition by `spec`.
 async fn offsets(
     kafka: &Kafka,
     partitions: &[TopicPartition],
@@ -228,12 +267,29 @@ async fn offsets(
     for (partition, result) in listed {
         match result {
             Ok(listed) => drop(offsets.insert(partition, listed.offset)),
-            Err(krafka::KrafkaError::Broker { code: krafka::error::ErrorCode::OffsetNotAvailable, .. })
-                if matches!(spec, OffsetSpec::Timestamp(_)) => {}
             Err(error) => {
                 let what = format!("list the offsets of {}[{}]", partition.topic, partition.partition);
                 return Err(KafkaError::request(what)(error));
             }
+        }
+    }
+    Ok(offsets)
+}
+
+/// The first offset of each partition at or after a time; partitions without a record that new are left out.
+/// (Asked of the consumer: the administration takes such a partition for one that has no offset yet, and waits.)
+async fn offsets_at(
+    consumer: &Consumer,
+    partitions: &[TopicPartition],
+    millis: i64,
+) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
+    let asked: Vec<(&str, i32)> = partitions.iter().map(|wanted| (wanted.topic.as_str(), wanted.partition)).collect();
+    let mut offsets = HashMap::new();
+    for ((topic, partition), result) in consumer.offsets_for_times(&asked, millis).await {
+        let what = format!("find the time in {topic}[{partition}]");
+        let offset = result.map_err(KafkaError::request(what))?;
+        if offset >= 0 {
+            offsets.insert(TopicPartition::new(topic, partition), offset);
         }
     }
     Ok(offsets)

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use krafka::admin::{ConfigEntry, ConfigOp, ConfigResource, DescribeConfigsOptions, IncrementalAlterConfigsOptions};
-use krafka::error::ErrorCode;
 use serde::Serialize;
 
-use super::{client, is_code};
+use super::client;
 use crate::kafka::{Cluster, KafkaError};
 
 /// Kafka's number for "set on the topic itself" among the sources of a setting.
