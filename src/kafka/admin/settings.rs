@@ -53,12 +53,16 @@ pub async fn describe(
     let options = DescribeConfigsOptions::default().include_synonyms(true);
     let described = client(cluster).await?.describe_configs(resources, options).await;
     let described = described.map_err(KafkaError::request("describe settings"))?;
-    let topics = described.into_iter().map(|(resource, entries)| {
-        let entries =
-            entries.map_err(KafkaError::request(format!("describe settings of topic {:?}", resource.name)))?;
-        Ok((resource.name, entries.into_iter().map(setting).collect()))
-    });
-    let mut topics: HashMap<String, Settings> = topics.collect::<Result<_, KafkaError>>()?;
+    let mut topics: HashMap<String, Settings> = HashMap::new();
+    for (resource, entries) in described {
+        match entries {
+            Ok(entries) => drop(topics.insert(resource.name, entries.into_iter().map(setting).collect())),
+            Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => {}
+            Err(source) => {
+                return Err(KafkaError::request(format!("describe settings of topic {:?}", resource.name))(source));
+            }
+        }
+    }
     add_broker_defaults(cluster, &mut topics).await?;
     Ok(topics)
 }
