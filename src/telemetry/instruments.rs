@@ -1,5 +1,8 @@
 //! Handles to the metrics' series, looked up once and kept, so that recording on a hot path is an atomic add.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -139,6 +142,42 @@ impl RedisInstruments {
         if succeeded { &self.succeeded } else { &self.failed }.increment(1);
         self.duration.record(took.as_secs_f64());
     }
+}
+
+/// The series of HTTP requests, found by labels that only come as one of a few.
+#[derive(Default)]
+pub struct HttpInstruments {
+    in_progress: Cache<(&'static str, &'static str), Gauge>,
+    ended: Cache<(&'static str, &'static str, u16), (Counter, Histogram)>,
+}
+
+type Cache<K, V> = RwLock<HashMap<K, V>>;
+
+impl HttpInstruments {
+    /// The gauge of requests being answered.
+    pub fn in_progress(&self, method: &'static str, route: &'static str) -> Gauge {
+        let look_up = || gauge!(m::HTTP_IN_PROGRESS.name, "method" => method, "route" => route);
+        cached(&self.in_progress, (method, route), look_up)
+    }
+
+    /// A request was answered.
+    pub fn ended(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
+        let (counter, histogram) = cached(&self.ended, (method, route, status), || {
+            let labels =
+                [("method", method.to_owned()), ("route", route.to_owned()), ("status_code", status.to_string())];
+            (counter!(m::HTTP_REQUESTS.name, &labels), histogram!(m::HTTP_DURATION.name, &labels))
+        });
+        counter.increment(1);
+        histogram.record(took.as_secs_f64());
+    }
+}
+
+/// The series under `key`, looked up the first time.
+fn cached<K: Eq + Hash, V: Clone>(cache: &Cache<K, V>, key: K, look_up: impl FnOnce() -> V) -> V {
+    if let Some(found) = cache.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return found.clone();
+    }
+    cache.write().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(look_up).clone()
 }
 
 /// The series of all streams to viewers.

@@ -11,7 +11,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use metrics::{counter, gauge, histogram};
+use metrics::Gauge;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use warp::reply::Response;
 
 use super::routes::template_of;
 use super::{Routes, reply};
-use crate::telemetry::metrics as m;
+use crate::telemetry::instruments::HttpInstruments;
 
 /// Connections served at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -84,6 +84,7 @@ pub fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, BindError> {
 pub async fn serve(listener: TcpListener, routes: Routes, shutdown: CancellationToken) {
     let templates: Arc<[&'static str]> = routes.templates.into();
     let service = TowerToHyperService::new(warp::service(routes.filter.recover(rejected).unify()));
+    let instruments = Arc::new(HttpInstruments::default());
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {
@@ -92,9 +93,9 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Cancellation
             accepted = accept(&listener, &connections) => accepted,
         };
         let Some((stream, permit)) = accepted else { continue };
-        let (service, templates) = (service.clone(), Arc::clone(&templates));
+        let (service, templates, instruments) = (service.clone(), Arc::clone(&templates), Arc::clone(&instruments));
         let handle = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let measure = Measure::start(request.method(), template_of(&templates, request.uri().path()));
+            let measure = Measure::start(&instruments, request.method(), template_of(&templates, request.uri().path()));
             let answer = service.call(request);
             async move {
                 let mut response = match answer.await {
@@ -167,32 +168,29 @@ async fn rejected(rejection: warp::Rejection) -> Result<Response, Infallible> {
 
 /// Counts and times one request.
 struct Measure {
+    instruments: Arc<HttpInstruments>,
+    in_progress: Gauge,
     method: &'static str,
     route: &'static str,
     started: Instant,
 }
 
 impl Measure {
-    fn start(method: &Method, route: &'static str) -> Self {
+    fn start(instruments: &Arc<HttpInstruments>, method: &Method, route: &'static str) -> Self {
         let method = method_label(method);
-        gauge!(m::HTTP_IN_PROGRESS.name, "method" => method, "route" => route).increment(1.0);
-        Self { method, route, started: Instant::now() }
+        let in_progress = instruments.in_progress(method, route);
+        in_progress.increment(1.0);
+        Self { instruments: Arc::clone(instruments), in_progress, method, route, started: Instant::now() }
     }
 
-    fn end(self, status: StatusCode) {
-        let labels = [
-            ("method", self.method.to_owned()),
-            ("route", self.route.to_owned()),
-            ("status_code", status.as_u16().to_string()),
-        ];
-        counter!(m::HTTP_REQUESTS.name, &labels).increment(1);
-        histogram!(m::HTTP_DURATION.name, &labels).record(self.started.elapsed().as_secs_f64());
+    fn end(&self, status: StatusCode) {
+        self.instruments.ended(self.method, self.route, status.as_u16(), self.started.elapsed());
     }
 }
 
 impl Drop for Measure {
     fn drop(&mut self) {
-        gauge!(m::HTTP_IN_PROGRESS.name, "method" => self.method, "route" => self.route).decrement(1.0);
+        self.in_progress.decrement(1.0);
     }
 }
 

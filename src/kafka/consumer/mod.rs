@@ -85,6 +85,8 @@ struct Runtime<H: Handler> {
     assignment: Assignment,
     health: GroupHealth,
     work: Work,
+    /// Whether something that the group needs is away; then the next attempt comes after the backoff.
+    stalled: bool,
     backoff: Backoff,
     commit: Option<JoinHandle<()>>,
     last_commit: Instant,
@@ -132,6 +134,7 @@ impl<H: Handler> Runtime<H> {
             assignment,
             health,
             work: Work::default(),
+            stalled: false,
             backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(2)),
             commit: None,
             last_commit: Instant::now(),
@@ -140,7 +143,7 @@ impl<H: Handler> Runtime<H> {
 
     async fn consume(&mut self, shutdown: &CancellationToken) -> Result<(), KafkaError> {
         while !shutdown.is_cancelled() {
-            let wait = if self.backoff.is_failing() { self.backoff.next() } else { IDLE_POLL };
+            let wait = if self.stalled { self.backoff.next() } else { IDLE_POLL };
             let polled = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -162,8 +165,9 @@ impl<H: Handler> Runtime<H> {
             }
             if let Err(error) = self.advance().await {
                 self.recover(error).await;
-            } else if self.backoff.is_failing() && self.work.is_empty() {
+            } else if self.stalled && self.work.is_empty() {
                 tracing::info!(group = %self.group.id, "working again");
+                self.stalled = false;
                 self.backoff.reset();
                 self.health.set_stalled(false);
             }
@@ -283,11 +287,11 @@ impl<H: Handler> Runtime<H> {
     }
 
     fn stall(&mut self, kind: &'static str, reason: &str) {
-        if !self.backoff.is_failing() {
+        if !self.stalled {
             tracing::warn!(group = %self.group.id, reason, "waiting");
+            self.stalled = true;
             self.health.set_stalled(true);
         }
-        self.backoff.next();
         for standing in self.assignment.lock().values() {
             standing.instruments.error(kind);
         }

@@ -1,6 +1,7 @@
 //! Records in hand: polled, not yet applied. At most one poll's worth a partition, so memory is bounded.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use krafka::ConsumerRecord;
 use krafka::consumer::TopicPartition;
@@ -20,7 +21,7 @@ struct Queue {
 /// All records in hand.
 #[derive(Default)]
 pub struct Work {
-    queues: BTreeMap<(String, i32), Queue>,
+    queues: BTreeMap<(Arc<str>, i32), Queue>,
 }
 
 /// What one round does: dead letters first, then the effects, then nothing of it is in hand any more.
@@ -54,19 +55,19 @@ impl Work {
     /// Takes polled records in.
     pub fn add(&mut self, records: Vec<ConsumerRecord>) {
         for record in records {
-            let key = (record.topic.to_string(), record.partition);
+            let key = (Arc::clone(&record.topic), record.partition);
             self.queues.entry(key).or_default().records.push_back(record);
         }
     }
 
     /// The partitions with records in hand.
     pub fn partitions(&self) -> Vec<TopicPartition> {
-        self.queues.keys().map(|(topic, partition)| TopicPartition::new(topic, *partition)).collect()
+        self.queues.keys().map(|(topic, partition)| TopicPartition::new(&**topic, *partition)).collect()
     }
 
     /// Drops the records of partitions that `keep` doesn't want: they belong to somebody else now.
     pub fn retain(&mut self, keep: impl Fn(&TopicPartition) -> bool) {
-        self.queues.retain(|(topic, partition), _| keep(&TopicPartition::new(topic, *partition)));
+        self.queues.retain(|(topic, partition), _| keep(&TopicPartition::new(&**topic, *partition)));
     }
 
     /// Asks `handler` what becomes of everything in hand. A record that must be retried stops its partition there,
@@ -101,7 +102,7 @@ impl Work {
                 taken.records += 1;
                 taken.last_timestamp = record.timestamp;
             }
-            let partition = TopicPartition::new(topic, *number);
+            let partition = TopicPartition::new(&**topic, *number);
             let Some(last) = taken.records.checked_sub(1).and_then(|last| queue.records.get(last)) else { continue };
             plan.effects.push(PartitionEffects {
                 expected: expected(&partition),
@@ -116,23 +117,111 @@ impl Work {
 
     /// Notes that a dead letter was acknowledged.
     pub fn dead_lettered(&mut self, record: &ConsumerRecord) {
-        if let Some(queue) = self.queues.get_mut(&(record.topic.to_string(), record.partition)) {
+        if let Some(queue) = self.queues.get_mut(&(Arc::clone(&record.topic), record.partition)) {
             queue.dead_before = record.offset + 1;
         }
     }
 
     /// Lets go of what a round took; what is left starts with a record that failed once more.
     pub fn done<E>(&mut self, plan: &Plan<E>) {
-        let taken: BTreeMap<(String, i32), usize> = (plan.effects.iter().zip(&plan.taken))
-            .map(|(effects, taken)| {
-                ((effects.partition.topic().to_owned(), effects.partition.partition()), taken.records)
-            })
-            .collect();
-        for (key, queue) in &mut self.queues {
-            let count = taken.get(key).copied().unwrap_or(0);
-            queue.records.drain(..count);
-            queue.attempts = if count > 0 { 1 } else { queue.attempts + 1 };
+        for queue in self.queues.values_mut() {
+            queue.attempts += 1;
+        }
+        for (effects, taken) in plan.effects.iter().zip(&plan.taken) {
+            let key = (Arc::from(effects.partition.topic()), effects.partition.partition());
+            if let Some(queue) = self.queues.get_mut(&key) {
+                queue.records.drain(..taken.records);
+                queue.attempts = 1;
+            }
         }
         self.queues.retain(|_, queue| !queue.records.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::handler::ApplyError;
+    use super::*;
+
+    /// Values say what becomes of them.
+    struct Scripted;
+
+    impl Handler for Scripted {
+        type Effect = String;
+
+        fn plan(&self, record: &ConsumerRecord) -> Outcome<String> {
+            match record.value_str() {
+                Some("poison") => Outcome::Poison("bad".to_owned()),
+                Some("later") => Outcome::Retry("busy".to_owned()),
+                text => Outcome::Done(text.unwrap_or_default().to_owned()),
+            }
+        }
+
+        async fn position(&self, _: &TopicPartition) -> Result<Option<i64>, ApplyError> {
+            Ok(None)
+        }
+
+        async fn apply(&self, _: &[PartitionEffects<String>]) -> Result<(), ApplyError> {
+            Ok(())
+        }
+
+        async fn rewound(&self, _: &[TopicPartition]) -> Result<(), ApplyError> {
+            Ok(())
+        }
+    }
+
+    fn records(partition: i32, values: &[&'static str]) -> Vec<ConsumerRecord> {
+        let record = |(offset, value): (usize, &&'static str)| {
+            ConsumerRecord::new("t", partition, offset as i64, None, Some(Bytes::from_static(value.as_bytes())))
+        };
+        values.iter().enumerate().map(record).collect()
+    }
+
+    fn plan(work: &Work) -> Plan<String> {
+        work.plan(&Scripted, |_| None, 3)
+    }
+
+    #[test]
+    fn poison_leaves_the_partition_and_is_sent_once() {
+        let mut work = Work::default();
+        work.add(records(0, &["a", "poison", "b"]));
+        let first = plan(&work);
+        assert_eq!((first.dead.len(), first.effects[0].effects.len(), first.effects[0].next), (1, 2, 3));
+        // The apply failed after the dead letter was acknowledged: it is not sent again.
+        work.dead_lettered(&first.dead[0].0);
+        let second = plan(&work);
+        assert_eq!((second.dead.len(), second.taken[0].dead), (0, 1));
+        work.done(&second);
+        assert!(work.is_empty());
+    }
+
+    #[test]
+    fn a_retry_holds_its_partition_in_order_until_attempts_run_out() {
+        let mut work = Work::default();
+        work.add(records(0, &["a", "later", "b"]));
+        work.add(records(1, &["c"]));
+        let first = plan(&work);
+        assert!(first.retrying);
+        assert_eq!(first.effects.iter().map(|run| run.next).collect::<Vec<_>>(), [1, 1]);
+        work.done(&first);
+        let second = plan(&work);
+        assert!(second.retrying && second.effects.is_empty());
+        work.done(&second);
+        let third = plan(&work);
+        assert_eq!((third.retrying, third.dead.len(), third.dead[0].2), (false, 1, 3));
+        assert_eq!(third.effects[0].next, 3);
+        work.done(&third);
+        assert!(work.is_empty());
+    }
+
+    #[test]
+    fn what_was_given_away_is_dropped() {
+        let mut work = Work::default();
+        work.add(records(0, &["a"]));
+        work.add(records(1, &["b"]));
+        work.retain(|partition| partition.partition() == 1);
+        assert_eq!(work.partitions(), [TopicPartition::new("t", 1)]);
     }
 }
