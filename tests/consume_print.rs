@@ -1,6 +1,6 @@
 //! `kboard consume` printing records of a real Kafka, beside kcat.
 
-#[path = "support/records.rs"]
+#[path = "support/cli.rs"]
 mod cli;
 
 use std::io::{BufRead, BufReader};

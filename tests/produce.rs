@@ -1,6 +1,6 @@
 //! `kboard produce` against a real Kafka, read back with kcat.
 
-#[path = "support/records.rs"]
+#[path = "support/cli.rs"]
 mod cli;
 
 use std::collections::{BTreeMap, BTreeSet};

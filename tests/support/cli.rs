@@ -33,7 +33,7 @@ impl Topic {
             let client = Kafka::builder(kafka()).connect().await.unwrap();
             let topic = NewTopic::new(name, partitions, 1).unwrap();
             let made = client.admin().create_topics([topic], Default::default()).await.unwrap();
-            made.into_values().for_each(|result| drop(result.unwrap()));
+            made.into_values().for_each(Result::unwrap);
             let deadline = Instant::now() + PATIENCE;
             while !leaders_are_known(&client, name).await {
                 assert!(Instant::now() < deadline, "topic {name} has no leaders");
@@ -45,7 +45,9 @@ impl Topic {
 
 async fn leaders_are_known(client: &Kafka, name: &str) -> bool {
     let described = client.admin().describe_topics([name], Default::default()).await.unwrap();
-    (described.into_values()).all(|topic| topic.is_ok_and(|topic| topic.partitions.iter().all(|p| p.leader.is_some())))
+    (described.into_values()).all(|topic| {
+        topic.is_ok_and(|topic| topic.partitions.iter().all(|p| p.leader.is_some_and(|leader| leader >= 0)))
+    })
 }
 
 impl Drop for Topic {

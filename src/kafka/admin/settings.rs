@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use krafka::admin::{ConfigEntry, ConfigOp, ConfigResource, DescribeConfigsOptions, IncrementalAlterConfigsOptions};
+use krafka::error::ErrorCode;
 use serde::Serialize;
 
-use super::client;
+use super::{client, is_code};
 use crate::kafka::{Cluster, KafkaError};
 
 /// Kafka's number for "set on the topic itself" among the sources of a setting.
