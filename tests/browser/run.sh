@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 : "${KBOARD_TEST_KAFKA:?run through tests/services.sh run -- tests/browser/run.sh, or make test}"
-cargo build --locked --quiet
+# With the tests, so that the dependencies are the ones that `cargo test` has built.
+cargo build --locked --quiet --bin kboard --tests
 KBOARD_BIN=$(cargo metadata --format-version 1 --no-deps | node -e '
   let text = ""; process.stdin.on("data", (part) => (text += part));
   process.stdin.on("end", () => console.log(JSON.parse(text).target_directory))')/debug/kboard

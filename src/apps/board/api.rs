@@ -61,6 +61,8 @@ enum PostError {
     Invalid(#[from] Invalid),
     #[error(transparent)]
     Body(#[from] BodyError),
+    #[error("another site's page may not post here")]
+    CrossSite,
     #[error("this Idempotency-Key was used for another message")]
     KeyReused,
     #[error("Failed to send message: Kafka did not acknowledge it")]
@@ -75,6 +77,7 @@ impl PostError {
             Self::Invalid(_) | Self::Body(BodyError::Broken) => StatusCode::BAD_REQUEST,
             Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+            Self::CrossSite => StatusCode::FORBIDDEN,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Kafka(_) | Self::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -171,6 +174,11 @@ async fn post_form(board: &Board, headers: &HeaderMap, body: Result<Bytes, BodyE
 
 /// Checks a draft, writes it to Kafka and waits for the acknowledgement; the message's id.
 async fn accept(board: &Board, headers: &HeaderMap, draft: &Draft) -> Result<String, PostError> {
+    // Browsers say where a request comes from; without a login, this is what keeps a page elsewhere from posting in the
+    // name of whoever reads it. Programs say nothing, and may post.
+    if text(headers, HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
+        return Err(PostError::CrossSite);
+    }
     let (content, author) = draft.validate()?;
     let message = Message { id: Uuid::now_v7().to_string(), content, author, timestamp: now_ms() };
     let Some(key) = text(headers, HeaderName::from_static("idempotency-key")) else {

@@ -95,6 +95,10 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Status> {
             };
             group::run(group, settings).await
         }
+        Some(name) if apps::group(name, &Prefix(settings.topic_prefix.clone())).is_some() => bail!(
+            "the group {name:?} belongs to an app: a member that only prints would take messages from it; \
+             print with another --group, or without one"
+        ),
         _ => print(args, settings).await,
     }
 }
