@@ -199,6 +199,12 @@ test("older messages lead to the first one, with a script and without", async ()
 
 test("the keyboard is enough", async () => {
   await onBoard(async (page) => {
+    // A ring that fades in is not there yet when it's looked for.
+    await page.evaluate(() => {
+      const still = new CSSStyleSheet();
+      still.replaceSync("* { transition: none !important }");
+      document.adoptedStyleSheets.push(still);
+    });
     const reached = [];
     const tabTo = async (id) => {
       for (let presses = 0; presses < 20; presses++) {
@@ -235,7 +241,7 @@ test("the keyboard is enough", async () => {
     await page.keyboard.press("Enter");
     await message(page, "Enter posts").waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.id), "content", "ready for the next one");
-  }, { reducedMotion: "reduce" });
+  });
 });
 
 test("light and dark follow the system", async () => {
