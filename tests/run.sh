@@ -25,7 +25,6 @@ suite() {
 : >"$closing"
 suite rust '^(test result:|error: .*failed|    [a-z_:]+$)' cargo test --locked --no-fail-fast ${1:+-- "$@"}
 if [ $# = 0 ]; then
-    suite page-code '^ℹ (tests|pass|fail|cancelled|skipped|duration_ms) ' node --test --test-reporter spec tests/browser/unit/
     suite browser '^ℹ (tests|pass|fail|cancelled|skipped|duration_ms) ' tests/browser/run.sh
 fi
 
