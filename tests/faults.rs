@@ -142,9 +142,8 @@ async fn consumers_that_come_and_go_lose_and_repeat_nothing() {
         let group: Value = serde_json::from_slice(&described.stdout).ok()?;
         let group = group.get(0).unwrap_or(&group);
         let members = group["members"].as_array()?;
-        let shares: Vec<usize> =
-            members.iter().filter_map(|member| Some(member["partitions"].as_array()?.len())).collect();
-        (shares == [1, 1, 1]).then_some(())
+        let share = |member: &Value| member["partitions"][&stack.name("message-board")].as_array().map(Vec::len);
+        (members.iter().map(share).collect::<Vec<_>>() == [Some(1); 3]).then_some(())
     })
     .await;
     let viewer = viewer(&board).await;
