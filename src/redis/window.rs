@@ -71,6 +71,7 @@ pub struct Window {
 struct Scripts {
     apply: Call,
     snapshot: Call,
+    position: Call,
     rewind: Call,
     fence: Call,
     swap: Call,
@@ -147,6 +148,7 @@ impl Window {
             scripts: std::sync::Arc::new(Scripts {
                 apply: Call::new("apply", include_str!("scripts/apply.lua")),
                 snapshot: Call::new("snapshot", include_str!("scripts/snapshot.lua")),
+                position: Call::new("position", include_str!("scripts/position.lua")),
                 rewind: Call::new("rewind", include_str!("scripts/rewind.lua")),
                 fence: Call::new("fence", include_str!("scripts/fence.lua")),
                 swap: Call::new("swap", include_str!("scripts/swap.lua")),
@@ -237,7 +239,8 @@ impl Window {
     /// # Errors
     /// When Redis is away.
     pub async fn position(&self, partition: &str) -> Result<Option<i64>, RedisError> {
-        Ok(self.snapshot().await?.offsets.get(partition).copied())
+        let (keys, args) = (vec![self.keys.state.clone()], vec![Value::from(partition.to_owned())]);
+        self.scripts.position.run(&self.redis, keys, args).await
     }
 
     /// Gives the state a new epoch and has it forget partitions; `false` while a replay holds it.

@@ -4,6 +4,8 @@
 //! - [`stack`]: what most tests start from: the shared broker under a prefix of their own, and a private Redis
 //! - [`broker`], [`redis`]: servers of a test's own, to be killed and brought back
 //! - [`kboard`]: the program itself, `serve`, `consume` or a command that ends
+//! - [`board`]: what a board must show, in Redis, over HTTP and to a viewer; [`load`]: people who post all the time
+//! - [`chance`]: random moments that can be repeated
 //! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
 //! - [`process`]: what all the servers have in common: a directory, a log, a pid, an end
 //!
@@ -12,8 +14,11 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file is a crate of its own and uses a part of this")]
 
+pub mod board;
 pub mod broker;
+pub mod chance;
 pub mod kboard;
+pub mod load;
 pub mod ports;
 pub mod process;
 pub mod redis;
@@ -27,7 +32,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub use broker::Broker;
+pub use chance::{Chance, rounds};
 pub use kboard::Kboard;
+pub use load::Load;
 pub use redis::RedisServer;
 pub use sse::SseClient;
 pub use stack::Stack;

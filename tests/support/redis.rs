@@ -1,5 +1,6 @@
-//! A Redis server of a test's own, whose every write is on disk before it is answered.
+//! A Redis server of a test's own, whose every write is on disk before it is answered unless the test wants otherwise.
 
+use std::fs::OpenOptions;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,12 +15,19 @@ const START: Duration = Duration::from_secs(30);
 pub struct RedisServer {
     process: Process,
     port: u16,
+    fsync: &'static str,
 }
 
 impl RedisServer {
     /// Starts one and waits until it answers.
     pub async fn start() -> Self {
-        let mut server = Self { process: Process::prepare("redis"), port: ports::free() };
+        // A power cut may lose nothing that was acknowledged, or the tests could not tell whose fault a loss is.
+        Self::start_with("always").await
+    }
+
+    /// Starts one with this `appendfsync` and waits until it answers.
+    pub async fn start_with(fsync: &'static str) -> Self {
+        let mut server = Self { process: Process::prepare("redis"), port: ports::free(), fsync };
         server.restart().await;
         server
     }
@@ -34,6 +42,14 @@ impl RedisServer {
         self.process.kill9();
     }
 
+    /// Ends it as a power cut would that comes before the last `bytes` of its file are on disk.
+    pub fn kill9_losing(&mut self, bytes: u64) {
+        self.process.kill9();
+        let file = self.process.directory().join("appendonlydir/appendonly.aof.1.incr.aof");
+        let file = OpenOptions::new().write(true).open(file).unwrap();
+        file.set_len(file.metadata().unwrap().len().saturating_sub(bytes)).unwrap();
+    }
+
     /// Stops it from answering while its connections stay open, until [`Self::thaw`].
     pub fn freeze(&self) {
         self.process.signal("STOP");
@@ -46,11 +62,10 @@ impl RedisServer {
 
     /// Starts it on its port and data, and waits until it answers.
     pub async fn restart(&mut self) {
-        // A power cut may lose nothing that was acknowledged, or the tests could not tell whose fault a loss is.
         self.process.spawn(
             Command::new(services::redis_server())
                 .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""])
-                .args(["--appendonly", "yes", "--appendfsync", "always"]),
+                .args(["--appendonly", "yes", "--appendfsync", self.fsync]),
         );
         let url = self.url();
         let process = std::cell::RefCell::new(&mut self.process);

@@ -58,7 +58,14 @@ impl Stack {
 
     /// `kboard consume --group message-board`, ready.
     pub async fn consume(&self) -> Kboard {
-        Kboard::consume(&self.arguments("consume", &["--group", "message-board"])).await
+        self.consume_with(&[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn consume_with(&self, arguments: &[&str]) -> Kboard {
+        let group = self.name("message-board");
+        let all = [&["--group", group.as_str()], arguments].concat();
+        Kboard::consume(&self.arguments("consume", &all)).await
     }
 
     /// A kboard command, run to its end.

@@ -45,6 +45,19 @@ impl Assignment {
         self.select(|standing| standing.positioned)
     }
 
+    /// Partitions of which something was applied, with the offset after it.
+    pub fn applied(&self) -> Vec<(TopicPartition, i64)> {
+        (self.lock().iter())
+            .filter(|(_, standing)| standing.positioned)
+            .filter_map(|(partition, standing)| Some((partition.clone(), standing.next?)))
+            .collect()
+    }
+
+    /// Has every partition ask the state for its position again.
+    pub fn unposition(&self) {
+        self.lock().values_mut().for_each(|standing| standing.positioned = false);
+    }
+
     fn select(&self, matches: impl Fn(&Standing) -> bool) -> Vec<TopicPartition> {
         self.lock().iter().filter(|(_, standing)| matches(standing)).map(|(partition, _)| partition.clone()).collect()
     }

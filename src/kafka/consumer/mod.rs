@@ -43,6 +43,9 @@ pub use health::GroupHealth;
 const MAX_POLL_RECORDS: i32 = 5_000;
 /// How often offsets are committed to Kafka.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the state is asked whether it still stands where this member left it: a partition to which nobody writes
+/// brings no batch that would tell.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a poll without records waits.
 const IDLE_POLL: Duration = Duration::from_secs(1);
 /// Attempts at a record that asks for a retry before it is a dead letter.
@@ -90,6 +93,7 @@ struct Runtime<H: Handler> {
     backoff: Backoff,
     commit: Option<JoinHandle<()>>,
     last_commit: Instant,
+    last_check: Instant,
 }
 
 impl<H: Handler> Runtime<H> {
@@ -138,6 +142,7 @@ impl<H: Handler> Runtime<H> {
             backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(2)),
             commit: None,
             last_commit: Instant::now(),
+            last_check: Instant::now(),
         })
     }
 
@@ -199,6 +204,8 @@ impl<H: Handler> Runtime<H> {
         for partition in self.assignment.unpositioned() {
             self.position(partition).await?;
         }
+        self.check_state().await?;
+        self.check_log()?;
         if self.work.is_empty() {
             return Ok(());
         }
@@ -243,6 +250,33 @@ impl<H: Handler> Runtime<H> {
         Ok(())
     }
 
+    /// Asks the state, now and then, whether it still stands where this member left it.
+    async fn check_state(&mut self) -> Result<(), ApplyError> {
+        if self.last_check.elapsed() < CHECK_INTERVAL {
+            return Ok(());
+        }
+        let mut behind = Vec::new();
+        for (partition, next) in self.assignment.applied() {
+            let stored = self.handler.position(&partition).await?;
+            if stored.is_none_or(|stored| stored < next) {
+                behind.push((partition, stored));
+            }
+        }
+        self.last_check = Instant::now();
+        if behind.is_empty() { Ok(()) } else { Err(ApplyError::RolledBack(behind)) }
+    }
+
+    /// Notices a log that begins again below what was applied: the topic was deleted and made anew, or truncated. The
+    /// state would take its records for ones that it has seen, and skip them.
+    fn check_log(&self) -> Result<(), ApplyError> {
+        let first = self.work.first_offsets();
+        let anew: Vec<_> = (self.assignment.applied().into_iter())
+            .filter(|(partition, next)| first.get(partition).is_some_and(|first| first < next))
+            .map(|(partition, _)| (partition, None))
+            .collect();
+        if anew.is_empty() { Ok(()) } else { Err(ApplyError::RolledBack(anew)) }
+    }
+
     async fn send_dead_letters(&mut self, plan: &Plan<H::Effect>) -> Result<(), ApplyError> {
         for (record, reason, attempts) in &plan.dead {
             let (topic, partition, offset) = (&*record.topic, record.partition, record.offset);
@@ -273,17 +307,13 @@ impl<H: Handler> Runtime<H> {
         };
         let forget: Vec<_> =
             partitions.iter().filter(|(_, stored)| stored.is_none()).map(|(tp, _)| tp.clone()).collect();
-        tracing::warn!(group = %self.group.id, partitions = partitions.len(), lost = forget.len(), "the state was lost or rolled back; rebuilding it from the log");
+        tracing::warn!(group = %self.group.id, partitions = partitions.len(), lost = forget.len(), "the state or the log was lost or rolled back; going back in the log");
         if let Err(error) = self.handler.rewound(&forget).await {
             return self.stall("unavailable", &error.to_string());
         }
-        self.work.retain(|partition| !partitions.iter().any(|(behind, _)| behind == partition));
-        let mut standings = self.assignment.lock();
-        for (partition, _) in &partitions {
-            if let Some(standing) = standings.get_mut(partition) {
-                standing.positioned = false;
-            }
-        }
+        // What happened to one partition has most likely happened to all: each asks the state anew.
+        self.work.retain(|_| false);
+        self.assignment.unposition();
     }
 
     fn stall(&mut self, kind: &'static str, reason: &str) {

@@ -1,6 +1,6 @@
 //! Records in hand: polled, not yet applied. At most one poll's worth a partition, so memory is bounded.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use krafka::ConsumerRecord;
@@ -63,6 +63,15 @@ impl Work {
     /// The partitions with records in hand.
     pub fn partitions(&self) -> Vec<TopicPartition> {
         self.queues.keys().map(|(topic, partition)| TopicPartition::new(&**topic, *partition)).collect()
+    }
+
+    /// The offset of the first record in hand, by partition.
+    pub fn first_offsets(&self) -> HashMap<TopicPartition, i64> {
+        (self.queues.iter())
+            .filter_map(|((topic, partition), queue)| {
+                Some((TopicPartition::new(&**topic, *partition), queue.records.front()?.offset))
+            })
+            .collect()
     }
 
     /// Drops the records of partitions that `keep` doesn't want: they belong to somebody else now.

@@ -1,0 +1,346 @@
+//! What was acknowledged is shown, once, whatever dies: kill -9 of each part in the middle of load, at random moments.
+//!
+//! The moments can be repeated (`KBOARD_TEST_SEED`), and made more (`KBOARD_TEST_ROUNDS`).
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use reqwest::StatusCode;
+use serde_json::Value;
+use support::board::{self, State, ids, saw_each_once, seqs, shows_each_once, text};
+use support::{Chance, Kboard, Load, RedisServer, SseClient, Stack, eventually, rounds};
+
+const SOON: Duration = Duration::from_secs(30);
+/// After a server's death on a busy machine.
+const RECOVERY: Duration = Duration::from_secs(60);
+/// Within which a POST is answered, whatever is away; the rest is the test machine's.
+const ANSWER: Duration = Duration::from_millis(5_500);
+/// A dead member's partitions move on after this.
+const SESSION: [&str; 2] = ["--kafka-session-timeout", "2s"];
+
+/// People who post at a rate at which a viewer that was away for a second finds all it missed in the window.
+fn some_load(boards: &[&Kboard]) -> Load {
+    Load::start(boards, 3, Duration::from_millis(50))
+}
+
+async fn viewer(board: &Kboard) -> SseClient {
+    let viewer = SseClient::connect(&board.url("/api/messages/stream"));
+    viewer.connected(SOON).await;
+    viewer
+}
+
+/// The end of every fault test: everything is on the board once, and the viewer has seen it.
+async fn all_is_well(stack: &Stack, board: &Kboard, viewer: &SseClient, load: Load) {
+    load.goes_on(10, RECOVERY).await;
+    let acknowledged = load.stop().await;
+    shows_each_once(stack, board, &acknowledged, RECOVERY).await;
+    let newest = board::window(stack).await.remove(0);
+    viewer.shows("the newest message", RECOVERY, |shown| shown.contains(&newest)).await;
+    saw_each_once(&viewer.events(), &acknowledged);
+}
+
+#[tokio::test]
+async fn a_killed_consumer_loses_and_repeats_nothing() {
+    let mut chance = Chance::new();
+    let stack = Stack::start().await;
+    let board = stack.serve_with(&["--no-consumers"]).await;
+    let mut consumer = stack.consume_with(&SESSION).await;
+    let viewer = viewer(&board).await;
+    let load = some_load(&[&board]);
+    for _ in 0..rounds(4) {
+        load.goes_on(5, SOON).await;
+        chance.moment(0..800).await;
+        consumer.kill9();
+        chance.moment(0..300).await;
+        consumer.restart().await;
+    }
+    all_is_well(&stack, &board, &viewer, load).await;
+    assert_eq!(viewer.resets(), 0, "the projection lives on in Redis");
+}
+
+#[tokio::test]
+async fn a_killed_server_loses_and_repeats_nothing() {
+    let mut chance = Chance::new();
+    let stack = Stack::start().await;
+    let mut board = stack.serve_with(&SESSION).await;
+    let viewer = viewer(&board).await;
+    let load = some_load(&[&board]);
+    for _ in 0..rounds(4) {
+        load.goes_on(5, RECOVERY).await;
+        chance.moment(0..800).await;
+        board.kill9();
+        chance.moment(0..300).await;
+        board.restart().await;
+    }
+    all_is_well(&stack, &board, &viewer, load).await;
+}
+
+#[tokio::test]
+async fn a_killed_redis_loses_and_repeats_nothing() {
+    let mut chance = Chance::new();
+    let mut stack = Stack::start().await;
+    let board = stack.serve().await;
+    let viewer = viewer(&board).await;
+    let load = some_load(&[&board]);
+    for _ in 0..rounds(5) {
+        load.goes_on(5, RECOVERY).await;
+        chance.moment(0..800).await;
+        stack.redis.kill9();
+        chance.moment(0..800).await;
+        stack.redis.restart().await;
+    }
+    all_is_well(&stack, &board, &viewer, load).await;
+    assert_eq!(viewer.resets(), 0, "Redis lost nothing, so nobody starts over");
+}
+
+#[tokio::test]
+async fn a_redis_that_loses_its_last_writes_gets_them_back_from_the_log() {
+    let mut chance = Chance::new();
+    let mut stack = Stack::start().await;
+    stack.redis = RedisServer::start_with("everysec").await;
+    let board = stack.serve().await;
+    let viewer = viewer(&board).await;
+    let load = some_load(&[&board]);
+    for _ in 0..rounds(5) {
+        load.goes_on(20, RECOVERY).await;
+        chance.moment(0..800).await;
+        // A message is about 600 bytes there: up to a second's worth.
+        stack.redis.kill9_losing(chance.number(1..40_000));
+        stack.redis.restart().await;
+    }
+    all_is_well(&stack, &board, &viewer, load).await;
+    assert!(viewer.resets() >= 1, "numbers were given anew, and viewers told");
+}
+
+#[tokio::test]
+async fn a_killed_broker_loses_and_repeats_nothing() {
+    let mut chance = Chance::new();
+    let mut stack = Stack::with_own_broker().await;
+    let board = stack.serve().await;
+    let viewer = viewer(&board).await;
+    let load = some_load(&[&board]);
+    for _ in 0..rounds(3) {
+        load.goes_on(20, RECOVERY).await;
+        chance.moment(0..800).await;
+        stack.broker().kill9();
+        stack.broker().restart().await;
+    }
+    all_is_well(&stack, &board, &viewer, load).await;
+    assert_eq!(viewer.resets(), 0);
+}
+
+#[tokio::test]
+async fn consumers_that_come_and_go_lose_and_repeat_nothing() {
+    let mut chance = Chance::new();
+    let stack = Stack::start().await;
+    let board = stack.serve_with(&["--no-consumers"]).await;
+    let mut consumers = join_all((0..3).map(|_| stack.consume_with(&SESSION))).await;
+    eventually("three consumers with a partition each", SOON, async || {
+        let described = stack.run(&["groups", "describe", &stack.name("message-board"), "--output", "json"]).await;
+        let group: Value = serde_json::from_slice(&described.stdout).ok()?;
+        let group = group.get(0).unwrap_or(&group);
+        let members = group["members"].as_array()?;
+        let share = |member: &Value| member["partitions"][&stack.name("message-board")].as_array().map(Vec::len);
+        (members.iter().map(share).collect::<Vec<_>>() == [Some(1); 3]).then_some(())
+    })
+    .await;
+    let viewer = viewer(&board).await;
+    let load = some_load(&[&board]);
+    for round in 0..rounds(6) {
+        let consumer = &mut consumers[chance.number(0..3) as usize];
+        load.goes_on(5, RECOVERY).await;
+        if round % 2 == 0 {
+            assert!(consumer.sigterm().await.success());
+        } else {
+            consumer.kill9();
+        }
+        chance.moment(0..1_000).await;
+        consumer.restart().await;
+    }
+    all_is_well(&stack, &board, &viewer, load).await;
+    assert_eq!(viewer.resets(), 0);
+}
+
+#[tokio::test]
+async fn a_flushed_redis_is_filled_again_while_consumers_run() {
+    let stack = Stack::start().await;
+    let board = stack.serve().await;
+    let viewer = viewer(&board).await;
+    let load = some_load(&[&board]);
+    load.goes_on(60, SOON).await;
+    stack.redis.flush().await;
+    load.goes_on(30, SOON).await;
+    all_is_well(&stack, &board, &viewer, load).await;
+    assert!(viewer.resets() >= 1);
+
+    // On a board on which nobody writes, too.
+    let before = State::of(&stack).await;
+    stack.redis.flush().await;
+    let after = board::caught_up(&stack, RECOVERY).await;
+    assert_eq!((after.seq, &after.offsets), (before.seq, &before.offsets));
+    assert_ne!(after.epoch, before.epoch);
+    viewer
+        .shows("the window of the new life", RECOVERY, |shown| {
+            shown.last().is_some_and(|last| last["seq"] == after.seq) && viewer.last_id().starts_with(&after.epoch)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn while_the_broker_is_away_posts_are_refused_in_time_and_memory_is_bounded() {
+    let mut stack = Stack::with_own_broker().await;
+    let mut board = stack.serve().await;
+    let viewer = viewer(&board).await;
+    let first = accepted(&board, "before").await;
+    viewer.shows("the first message", SOON, |shown| shown.len() == 1).await;
+    let memory = board.process().resident_bytes();
+
+    stack.broker().kill9();
+    let away_since = Instant::now();
+    while away_since.elapsed() < Duration::from_secs(20) {
+        let content = "x".repeat(2_000);
+        let posts = (0..300).map(async |_| {
+            let started = Instant::now();
+            let answer = board.post(&content, "me").await.unwrap();
+            let took = started.elapsed();
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(took < ANSWER, "a POST was answered after {took:?}");
+            assert!(answer.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap() > 0);
+            let body: Value = answer.json().await.unwrap();
+            assert!(text(&body, "error").contains("Kafka"), "{body}");
+        });
+        join_all(posts).await;
+    }
+    let grown = board.process().resident_bytes().saturating_sub(memory);
+    assert!(grown < 150 * 1024 * 1024, "it grew by {} MB", grown >> 20);
+    let ready = board.http().get(board.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let ready: Value = ready.json().await.unwrap();
+    assert_eq!((&ready["checks"]["redis"], &ready["ready"]), (&"ok".into(), &false.into()), "{ready}");
+    assert_ne!(ready["checks"]["kafka"], "ok");
+    assert_eq!(ids(&board.messages(10).await), [first.as_str()], "reading goes on");
+
+    stack.broker().restart().await;
+    let again = eventually("a POST that is accepted again", RECOVERY, async || {
+        let answer = board.post("after", "me").await.unwrap().error_for_status().ok()?;
+        let body: Value = answer.json().await.unwrap();
+        Some(text(&body, "id").to_owned())
+    })
+    .await;
+    viewer
+        .shows("the message after", RECOVERY, |shown| shown.iter().any(|message| message["id"] == again.as_str()))
+        .await;
+    board.ready().await;
+    // Refused means unknown: what was refused may have been written, but nothing is there twice.
+    shows_each_once(&stack, &board, &[first, again], RECOVERY).await;
+}
+
+#[tokio::test]
+async fn while_redis_is_away_posts_are_accepted_and_reads_say_why_not() {
+    let mut stack = Stack::start().await;
+    let board = stack.serve().await;
+    let viewer = viewer(&board).await;
+    let mut posted = vec![accepted(&board, "before").await];
+    viewer.shows("the first message", SOON, |shown| shown.len() == 1).await;
+    stack.redis.kill9();
+
+    for number in 0..20 {
+        posted.push(accepted(&board, &format!("while away {number}")).await);
+    }
+    let keyed = board
+        .http()
+        .post(board.url("/api/messages"))
+        .header("idempotency-key", "a")
+        .json(&serde_json::json!({ "content": "hi", "author": "me" }));
+    for request in [keyed, board.http().get(board.url("/api/messages"))] {
+        let started = Instant::now();
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key("retry-after") && started.elapsed() < ANSWER);
+        let body: Value = answer.json().await.unwrap();
+        assert!(text(&body, "error").contains("Redis is away"), "{body}");
+    }
+    let page = board.http().get(board.url("/")).send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(page.text().await.unwrap().contains("Redis is away"));
+    assert_eq!(board.http().get(board.url("/healthz")).send().await.unwrap().status(), StatusCode::OK);
+    let ready = board.http().get(board.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+
+    stack.redis.restart().await;
+    viewer.shows("everything", RECOVERY, |shown| shown.len() == posted.len()).await;
+    shows_each_once(&stack, &board, &posted, RECOVERY).await;
+    saw_each_once(&viewer.events(), &posted);
+    assert_eq!((viewer.connections(), viewer.resets()), (1, 0), "the viewer did not notice");
+}
+
+/// A server that hangs is worse than one that is dead: connections stay open, and nothing is answered.
+#[tokio::test]
+async fn while_servers_hang_answers_come_in_time() {
+    let mut stack = Stack::with_own_broker().await;
+    let board = stack.serve().await;
+    let mut posted = vec![accepted(&board, "before").await];
+    board::caught_up(&stack, SOON).await;
+
+    stack.broker().freeze();
+    let started = Instant::now();
+    let answer = board.post("while the broker hangs", "me").await.unwrap();
+    assert_eq!((answer.status(), started.elapsed() < ANSWER), (StatusCode::SERVICE_UNAVAILABLE, true));
+    stack.broker().thaw();
+    eventually("a POST that is accepted again", RECOVERY, async || {
+        let answer = board.post("after the broker", "me").await.unwrap().error_for_status().ok()?;
+        posted.push(text(&answer.json().await.unwrap(), "id").to_owned());
+        Some(())
+    })
+    .await;
+
+    stack.redis.freeze();
+    let started = Instant::now();
+    let answer = board.http().get(board.url("/api/messages")).send().await.unwrap();
+    assert_eq!((answer.status(), started.elapsed() < ANSWER), (StatusCode::SERVICE_UNAVAILABLE, true));
+    posted.push(accepted(&board, "while Redis hangs").await);
+    stack.redis.thaw();
+    shows_each_once(&stack, &board, &posted, RECOVERY).await;
+}
+
+#[tokio::test]
+async fn a_topic_that_is_made_anew_is_shown_from_its_start() {
+    let stack = Stack::start().await;
+    let board = stack.serve().await;
+    let viewer = viewer(&board).await;
+    for number in 0..50 {
+        accepted(&board, &format!("old {number}")).await;
+    }
+    board::caught_up(&stack, SOON).await;
+    let topic = stack.name("message-board");
+    let deleted = stack.run(&["topics", "delete", &topic, "--yes"]).await;
+    assert!(deleted.status.success(), "{deleted:?}");
+    let created = stack.run(&["topics", "create", &topic, "--partitions", "3"]).await;
+    assert!(created.status.success(), "{created:?}");
+
+    let mut posted = Vec::new();
+    eventually("ten messages that are accepted", RECOVERY, async || {
+        let answer = board.post("new", "me").await.unwrap().error_for_status().ok()?;
+        posted.push(text(&answer.json().await.unwrap(), "id").to_owned());
+        (posted.len() == 10).then_some(())
+    })
+    .await;
+    viewer
+        .shows("every new message", RECOVERY, |shown| {
+            let shown = ids(shown);
+            posted.iter().all(|id| shown.contains(id))
+        })
+        .await;
+    let window = board::window(&stack).await;
+    let new: Vec<_> = ids(&window).into_iter().filter(|id| posted.contains(id)).collect();
+    assert_eq!(new.len(), 10, "each once");
+    assert!(seqs(&window).windows(2).all(|pair| pair[0] == pair[1] + 1), "without a hole");
+    assert_eq!(State::of(&stack).await.passed(), 10, "it stands where the new log ends");
+}
+
+async fn accepted(board: &Kboard, content: &str) -> String {
+    let answer = board.post(content, "me").await.unwrap().error_for_status().unwrap();
+    text(&answer.json().await.unwrap(), "id").to_owned()
+}

@@ -1,0 +1,248 @@
+//! Replays: a projection rebuilt from the log beside the live one, as an operator would run them.
+
+mod support;
+
+use std::process::Output;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::Value;
+use support::board::{self, State, ids, saw_each_once, seqs};
+use support::process::Process;
+use support::{Kboard, Load, SseClient, Stack, eventually, kboard};
+
+const SOON: Duration = Duration::from_secs(20);
+/// A dead replay's fence lapses after 15 s.
+const FENCE_LAPSES: Duration = Duration::from_secs(25);
+
+/// A board whose projection runs in a process of its own, so that it can be stopped.
+async fn start() -> (Stack, Kboard, Kboard) {
+    let stack = Stack::start().await;
+    let board = stack.serve_with(&["--no-consumers"]).await;
+    let consumer = stack.consume().await;
+    (stack, board, consumer)
+}
+
+async fn replay(stack: &Stack, arguments: &[&str]) -> Output {
+    let group = stack.name("message-board");
+    stack.run(&[&["replay", "--group", group.as_str()], arguments].concat()).await
+}
+
+async fn replayed(stack: &Stack, arguments: &[&str]) -> Value {
+    let output = replay(stack, &[arguments, &["--output", "json"]].concat()).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Runs one that must be refused; the reason.
+async fn refused(stack: &Stack, arguments: &[&str]) -> String {
+    let output = replay(stack, arguments).await;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+async fn post(board: &Kboard, count: usize) -> Vec<String> {
+    let mut posted = Vec::with_capacity(count);
+    for number in 0..count {
+        let response = board.post(&format!("message {number}"), "me").await.unwrap();
+        let body: Value = response.error_for_status().unwrap().json().await.unwrap();
+        posted.push(board::text(&body, "id").to_owned());
+    }
+    posted
+}
+
+/// Made-up messages by the thousand, for replays that take a while.
+async fn produce(stack: &Stack, count: usize) {
+    let made = stack.run(&["produce", "--app", "board", "--count", &count.to_string()]).await;
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// A replay as a process that may be stopped on its way; it holds the fence.
+async fn launched(stack: &Stack) -> Process {
+    let group = stack.name("message-board");
+    let mut process = Process::prepare("replay");
+    let arguments = stack.arguments("replay", &["--group", &group, "--from-earliest", "--online"]);
+    process.spawn(kboard::command().args(arguments));
+    let fence = stack.name("kboard:message-board:fence");
+    eventually("the replay's fence", SOON, async || (stack.redis.cli(&["EXISTS", &fence]).await == "1").then_some(()))
+        .await;
+    process.signal("STOP");
+    process
+}
+
+fn now_ms() -> String {
+    UNIX_EPOCH.elapsed().unwrap().as_millis().to_string()
+}
+
+#[tokio::test]
+async fn after_a_flush_the_same_window_comes_back_and_viewers_are_told() {
+    let (stack, board, mut consumer) = start().await;
+    let posted = post(&board, 130).await;
+    board::caught_up(&stack, SOON).await;
+    let (before, walked) = (board::window(&stack).await, board::walk(&board, 50).await);
+    let viewer = SseClient::connect(&board.url("/api/messages/stream"));
+    viewer.connected(SOON).await;
+    assert!(consumer.sigterm().await.success());
+    stack.redis.flush().await;
+
+    let report = replayed(&stack, &["--from-earliest"]).await;
+    assert_eq!((&report[0]["records"], &report[0]["report"]["applied"]), (&130.into(), &130.into()), "{report}");
+    let after = board::window(&stack).await;
+    assert_eq!(after, before, "the same messages with the same numbers");
+    assert_eq!(ids(&after), posted[30..].iter().rev().cloned().collect::<Vec<_>>());
+    assert_eq!(board::walk(&board, 50).await, walked);
+
+    let shown = viewer.shows("the new window", SOON, |shown| shown.len() == 100).await;
+    assert_eq!((viewer.resets() >= 1, ids(&shown)), (true, posted[30..].to_vec()));
+    let consumer = stack.consume().await;
+    let more = post(&board, 5).await;
+    let shown = viewer.shows("what came later", SOON, |shown| shown.len() == 105).await;
+    assert_eq!((ids(&shown[100..]), seqs(&shown)), (more, (31..=135).collect()));
+    drop(consumer);
+}
+
+#[tokio::test]
+async fn while_members_run_it_refuses_and_names_them() {
+    let (stack, board, _consumer) = start().await;
+    post(&board, 3).await;
+    board::caught_up(&stack, SOON).await;
+    let before = State::of(&stack).await;
+    let reason = refused(&stack, &["--from-earliest"]).await;
+    let member = format!("group {} has 1 running member: kboard", stack.name("message-board"));
+    assert!(reason.contains(&member) && reason.contains("--online"), "{reason}");
+    assert_eq!(State::of(&stack).await, before);
+
+    for wrong in [
+        &["--from-offset", "9=1"][..],
+        &["--from-offset", "x"],
+        &["--from-time", "yesterday-ish"],
+        &["--from-earliest", "--from-time", "1h"],
+        &[],
+    ] {
+        refused(&stack, wrong).await;
+    }
+    let output = stack.run(&["replay", "--group", "nobody", "--from-earliest"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    let reason = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(reason.contains("no app owns") && reason.contains(&stack.name("message-board")), "{reason}");
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_how_much_and_changes_nothing() {
+    let (stack, board, _consumer) = start().await;
+    post(&board, 7).await;
+    board::caught_up(&stack, SOON).await;
+    let before = (State::of(&stack).await, board::window(&stack).await, stack.redis.cli(&["DBSIZE"]).await);
+    let planned = replayed(&stack, &["--from-earliest", "--dry-run"]).await;
+    assert_eq!(planned[0]["records"], 7);
+    assert!(planned[0]["estimated_seconds"].is_number() && planned[0].get("report").is_none(), "{planned}");
+    let after = (State::of(&stack).await, board::window(&stack).await, stack.redis.cli(&["DBSIZE"]).await);
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn a_part_of_the_log_may_be_named_by_time_and_offset() {
+    let (stack, board, mut consumer) = start().await;
+    let first = post(&board, 20).await;
+    // Records are dated to the millisecond: the next ones are written in a later one.
+    let between = now_ms();
+    eventually("the next millisecond", SOON, async || (now_ms() > between).then_some(())).await;
+    let middle = now_ms();
+    let second = post(&board, 20).await;
+    board::caught_up(&stack, SOON).await;
+    assert!(consumer.sigterm().await.success());
+    let newest_first = |ids: &[String]| ids.iter().rev().cloned().collect::<Vec<_>>();
+
+    replayed(&stack, &["--from-time", &middle]).await;
+    assert_eq!(ids(&board::window(&stack).await), newest_first(&second));
+    assert_eq!(State::of(&stack).await.passed(), 40, "it stands at the end of the log");
+
+    replayed(&stack, &["--from-earliest", "--until", &middle]).await;
+    assert_eq!(ids(&board::window(&stack).await), newest_first(&first));
+    assert_eq!(State::of(&stack).await.passed(), 20, "the rest is still to be applied");
+
+    let log = board::log(&stack).await;
+    let skipped = log.iter().filter(|(partition, offset, _)| *partition == 0 && *offset < 2).count();
+    replayed(&stack, &["--from-offset", "0=2"]).await;
+    assert_eq!(board::window(&stack).await.len(), 40 - skipped);
+
+    replayed(&stack, &["--from-earliest", "--until", &middle]).await;
+    let _consumer = stack.consume().await;
+    board::caught_up(&stack, SOON).await;
+    let all: Vec<String> = first.into_iter().chain(second).collect();
+    let window = ids(&board::window(&stack).await);
+    assert_eq!(window.len(), 40, "consumers apply what the replay left");
+    assert_eq!(window[20..], newest_first(&all)[20..]);
+}
+
+#[tokio::test]
+async fn online_under_load_nothing_is_lost_or_doubled() {
+    let (stack, board, _consumer) = start().await;
+    let viewer = SseClient::connect(&board.url("/api/messages/stream"));
+    viewer.connected(SOON).await;
+    let load = Load::start(&[&board], 2, Duration::from_millis(40));
+    for _ in 0..3 {
+        load.goes_on(40, SOON).await;
+        replayed(&stack, &["--from-earliest", "--online"]).await;
+    }
+    load.goes_on(20, SOON).await;
+    let posted = load.stop().await;
+    board::shows_each_once(&stack, &board, &posted, SOON).await;
+    let last = board::window(&stack).await.remove(0);
+    viewer.shows("the newest message", SOON, |shown| shown.contains(&last)).await;
+    assert!(viewer.resets() >= 3, "a new life of the projection each time");
+    saw_each_once(&viewer.events(), &posted);
+}
+
+#[tokio::test]
+async fn a_killed_replay_leaves_the_live_state_and_a_later_one_works() {
+    let (stack, board, _consumer) = start().await;
+    produce(&stack, 20_000).await;
+    let state = board::caught_up(&stack, Duration::from_secs(60)).await;
+    let window = board::window(&stack).await;
+
+    let mut killed = launched(&stack).await;
+    killed.kill9();
+    assert_eq!((State::of(&stack).await, board::window(&stack).await), (state.clone(), window.clone()));
+    let posted = post(&board, 10).await;
+    let reason = refused(&stack, &["--from-earliest", "--online"]).await;
+    assert!(reason.contains("another replay"), "{reason}");
+
+    // The consumers wait for a replay that is dead, but not for long.
+    let applied = board::caught_up(&stack, FENCE_LAPSES).await;
+    assert_eq!((applied.epoch, applied.seq), (state.epoch, 20_010));
+    assert_eq!(ids(&board::window(&stack).await)[..10], posted.into_iter().rev().collect::<Vec<_>>());
+    let report = replayed(&stack, &["--from-earliest", "--online"]).await;
+    assert_eq!(report[0]["report"]["applied"], 20_010);
+    assert_eq!(State::of(&stack).await.seq, 20_010);
+}
+
+#[tokio::test]
+async fn of_two_replays_the_second_is_refused() {
+    let (stack, _board, mut consumer) = start().await;
+    assert!(consumer.sigterm().await.success());
+    produce(&stack, 20_000).await;
+    let mut first = launched(&stack).await;
+    let reason = refused(&stack, &["--from-earliest"]).await;
+    assert!(reason.contains("another replay"), "{reason}");
+    first.signal("CONT");
+    assert!(first.ended(Duration::from_secs(60)).await.success());
+    assert_eq!(State::of(&stack).await.seq, 20_000);
+    let keys = stack.redis.cli(&["KEYS", "*shadow*"]).await;
+    assert_eq!(keys, "", "nothing is left beside the live state");
+}
+
+#[tokio::test]
+async fn an_interrupted_replay_leaves_nothing_behind() {
+    let (stack, _board, _consumer) = start().await;
+    produce(&stack, 20_000).await;
+    let state = board::caught_up(&stack, Duration::from_secs(60)).await;
+    let mut interrupted = launched(&stack).await;
+    interrupted.signal("INT");
+    interrupted.signal("CONT");
+    let status = interrupted.ended(Duration::from_secs(5)).await;
+    assert_eq!(status.code(), Some(2), "{}", interrupted.log());
+    assert!(interrupted.log().contains("interrupted"), "{}", interrupted.log());
+    assert_eq!(State::of(&stack).await, state);
+    let left = stack.redis.cli(&["KEYS", "*shadow*"]).await + &stack.redis.cli(&["KEYS", "*fence"]).await;
+    assert_eq!(left, "");
+}
