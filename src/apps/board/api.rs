@@ -1,40 +1,28 @@
-//! The board's routes: the page, posting, reading, streaming.
+//! The board's routes, and those that read: the page, the list, the stream.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use futures::Stream;
-use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::error::RecvError;
-use uuid::Uuid;
+use bytes::Bytes;
+use serde::Deserialize;
 use warp::Filter;
 use warp::http::StatusCode;
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use warp::reply::Response;
 
-use super::form;
 use super::history::{Cursor, Page};
-use super::idempotency::{self, Claim};
-use super::message::{Draft, Invalid, Message};
+use super::message::{Invalid, Message};
 use super::page::{BoardPage, MessageView};
-use super::{Board, TOPIC, WINDOW};
-use crate::kafka::event::{EventMeta, IDEMPOTENCY_KEY, TraceContext, now_ms};
-use crate::kafka::{KafkaError, Outgoing};
-use crate::live::feed::Event;
+use super::{Board, WINDOW, form, post};
+use crate::kafka::event::now_ms;
 use crate::live::frame::EventId;
 use crate::live::sse::SseStream;
 use crate::redis::RedisError;
-use crate::web::body::{self, BodyError};
 use crate::web::{Routes, reply};
 
-/// The body of a POST at most: a message of the longest content in the widest encoding, with room.
-const MAX_BODY: usize = 64 * 1024;
-/// Messages of a page unless asked otherwise, and at most.
-const DEFAULT_LIMIT: usize = 50;
+/// Messages of a page unless asked otherwise.
+pub const DEFAULT_LIMIT: usize = 50;
+/// And at most.
 const MAX_LIMIT: usize = WINDOW;
-/// How long the form waits for its message to come back through Kafka and Redis before it shows the board without it.
-const FORM_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 struct ListQuery {
@@ -45,50 +33,6 @@ struct ListQuery {
 #[derive(Deserialize)]
 struct StreamQuery {
     last_event_id: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Posted<'a> {
-    success: bool,
-    message: &'static str,
-    id: &'a str,
-}
-
-/// Why a message was not posted.
-#[derive(Debug, thiserror::Error)]
-enum PostError {
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    #[error(transparent)]
-    Body(#[from] BodyError),
-    #[error("another site's page may not post here")]
-    CrossSite,
-    #[error("this Idempotency-Key was used for another message")]
-    KeyReused,
-    #[error("Failed to send message: Kafka did not acknowledge it")]
-    Kafka(#[source] KafkaError),
-    #[error("Failed to send message: Redis is away, and without it a repeated request can't be told from a new one")]
-    Redis(#[source] RedisError),
-}
-
-impl PostError {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Invalid(_) | Self::Body(BodyError::Broken) => StatusCode::BAD_REQUEST,
-            Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
-            Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Kafka(_) | Self::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn field(&self) -> Option<&'static str> {
-        match self {
-            Self::Invalid(invalid) => invalid.field,
-            _ => None,
-        }
-    }
 }
 
 /// The routes of the board.
@@ -109,7 +53,7 @@ pub fn routes(board: Arc<Board>) -> Routes {
         .and(with(&board))
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .then(|board: Arc<Board>, headers: HeaderMap, body| async move { post(&board, &headers, body).await });
+        .then(|board: Arc<Board>, headers: HeaderMap, body| async move { post::post(&board, &headers, body).await });
     let list = messages.and(warp::get()).and(with(&board)).and(warp::query::<ListQuery>()).then(list);
     let stream = warp::path!("api" / "messages" / "stream")
         .and(warp::get())
@@ -121,128 +65,8 @@ pub fn routes(board: Arc<Board>) -> Routes {
     Routes::new(filter, &["/", "/api/messages", "/api/messages/stream"])
 }
 
-/// `POST /api/messages`, from a program (JSON) or a form.
-async fn post<S, B>(board: &Board, headers: &HeaderMap, body: S) -> Response
-where
-    S: Stream<Item = Result<B, warp::Error>>,
-    B: Buf,
-{
-    let body = body::read(body, MAX_BODY).await;
-    let content_type = text(headers, CONTENT_TYPE).unwrap_or_default();
-    if content_type.starts_with("application/x-www-form-urlencoded") {
-        return post_form(board, headers, body).await;
-    }
-    let result = async {
-        let draft = Draft::from_json(&body?)?;
-        accept(board, headers, &draft).await
-    };
-    match result.await {
-        Ok(id) => reply::json(StatusCode::OK, &Posted { success: true, message: "Message sent to Kafka", id: &id }),
-        Err(error) => {
-            log(&error);
-            reply::error(error.status(), &error.to_string(), error.field())
-        }
-    }
-}
-
-/// The form: the board with the message on it, or the form again with what was wrong.
-async fn post_form(board: &Board, headers: &HeaderMap, body: Result<Bytes, BodyError>) -> Response {
-    let draft = body.as_ref().map(|body| form::parse(body)).unwrap_or_default();
-    let events = board.feed.watch();
-    let result = async {
-        body?;
-        accept(board, headers, &draft).await
-    };
-    match result.await {
-        Ok(id) => {
-            await_message(events, &id).await;
-            reply::with_cookie(
-                reply::see_other("/"),
-                &form::author_cookie(draft.author.as_deref().unwrap_or_default().trim()),
-            )
-        }
-        Err(error) => {
-            log(&error);
-            let mut page = newest(board, DEFAULT_LIMIT).await.map(|newest| newest.into_page()).unwrap_or_default();
-            page.author = draft.author.unwrap_or_default();
-            page.draft = draft.content.unwrap_or_default();
-            page.error = Some(error.to_string());
-            reply::page(error.status(), &page)
-        }
-    }
-}
-
-/// Checks a draft, writes it to Kafka and waits for the acknowledgement; the message's id.
-async fn accept(board: &Board, headers: &HeaderMap, draft: &Draft) -> Result<String, PostError> {
-    // Browsers say where a request comes from; without a login, this is what keeps a page elsewhere from posting in the
-    // name of whoever reads it. Programs say nothing, and may post.
-    if text(headers, HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
-        return Err(PostError::CrossSite);
-    }
-    let (content, author) = draft.validate()?;
-    let message = Message { id: Uuid::now_v7().to_string(), content, author, timestamp: now_ms() };
-    let Some(key) = text(headers, HeaderName::from_static("idempotency-key")) else {
-        write(board, headers, &message, None).await?;
-        return Ok(message.id);
-    };
-    idempotency::check(key)?;
-    let keys = idempotency::Keys { redis: &board.services.redis, prefix: &board.services.prefix.0 };
-    match keys.claim(key, message).await.map_err(PostError::Redis)? {
-        Claim::Mismatch => Err(PostError::KeyReused),
-        Claim::Written(message) => Ok(message.id),
-        Claim::Write(message) => {
-            write(board, headers, &message, Some(key)).await?;
-            keys.written(key, &message).await;
-            Ok(message.id)
-        }
-    }
-}
-
-async fn write(board: &Board, headers: &HeaderMap, message: &Message, key: Option<&str>) -> Result<(), PostError> {
-    let trace = text(headers, HeaderName::from_static("traceparent")).and_then(TraceContext::parse);
-    let correlation = text(headers, HeaderName::from_static("x-correlation-id")).filter(|id| id.len() <= 128);
-    let meta = EventMeta {
-        event_type: "MessagePosted",
-        version: "1",
-        correlation_id: correlation.unwrap_or(&message.id).to_owned(),
-        trace: trace.map_or_else(TraceContext::random, TraceContext::child),
-        timestamp: message.timestamp,
-    };
-    let mut headers = meta.headers(&message.id);
-    if let Some(key) = key {
-        headers.push((IDEMPOTENCY_KEY.to_owned(), Some(Bytes::from(key.to_owned()))));
-    }
-    let record = Outgoing {
-        topic: board.services.prefix.apply(TOPIC),
-        key: Some(Bytes::from(message.id.clone())),
-        value: Some(Bytes::from(message.encode())),
-        headers,
-        timestamp: message.timestamp,
-    };
-    board.services.producer.send(record).await.map_err(PostError::Kafka)
-}
-
-/// Waits until the feed has brought a message, or patience ends.
-async fn await_message(mut events: tokio::sync::broadcast::Receiver<Event>, id: &str) {
-    let arrived = async {
-        loop {
-            match events.recv().await {
-                Ok(Event::Message(frame) | Event::Reset(frame))
-                    if memchr::memmem::find(&frame, id.as_bytes()).is_some() =>
-                {
-                    break;
-                }
-                Ok(Event::Closing) | Err(RecvError::Closed) => break,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-            }
-        }
-    };
-    // The board is shown either way.
-    let _ = tokio::time::timeout(FORM_PATIENCE, arrived).await;
-}
-
 /// The newest messages, as the window has them.
-struct Newest {
+pub struct Newest {
     /// The members' JSON, newest first.
     members: Vec<Bytes>,
     next: Option<Cursor>,
@@ -250,7 +74,20 @@ struct Newest {
 }
 
 impl Newest {
-    fn into_page(self) -> BoardPage {
+    /// Reads the newest `limit` messages.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn read(board: &Board, limit: usize) -> Result<Self, RedisError> {
+        let mut snapshot = board.window.snapshot().await?;
+        let next = Cursor::behind(&snapshot, board.history.topic(), limit);
+        snapshot.members.truncate(limit);
+        let last_event_id = EventId { epoch: snapshot.epoch, seq: snapshot.seq };
+        Ok(Self { members: snapshot.members, next, last_event_id })
+    }
+
+    /// The board that shows them.
+    pub fn into_page(self) -> BoardPage {
         let now = now_ms();
         let messages = self.members.iter().filter_map(|json| Message::decode(Some(json)).ok());
         BoardPage {
@@ -262,19 +99,12 @@ impl Newest {
     }
 }
 
-async fn newest(board: &Board, limit: usize) -> Result<Newest, RedisError> {
-    let mut snapshot = board.window.snapshot().await?;
-    let next = Cursor::behind(&snapshot, board.history.topic(), limit);
-    snapshot.members.truncate(limit);
-    Ok(Newest { members: snapshot.members, next, last_event_id: EventId { epoch: snapshot.epoch, seq: snapshot.seq } })
-}
-
 /// `GET /`.
 async fn index(board: Arc<Board>, query: ListQuery, headers: HeaderMap) -> Response {
     let author = text(&headers, HeaderName::from_static("cookie")).and_then(form::author_of).unwrap_or_default();
     let page = match parse_before(&query) {
         Err(invalid) => Err((StatusCode::BAD_REQUEST, invalid.reason)),
-        Ok(None) => newest(&board, DEFAULT_LIMIT).await.map(Newest::into_page).map_err(|error| {
+        Ok(None) => Newest::read(&board, DEFAULT_LIMIT).await.map(Newest::into_page).map_err(|error| {
             tracing::warn!(%error, "can't read the window");
             (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -312,7 +142,7 @@ async fn list(board: Arc<Board>, query: ListQuery) -> Response {
         Err(invalid) => return reply::error(StatusCode::BAD_REQUEST, &invalid.reason, invalid.field),
     };
     match before {
-        None => match newest(&board, limit).await {
+        None => match Newest::read(&board, limit).await {
             Ok(newest) => reply::bytes(StatusCode::OK, "application/json", list_body(&newest.members, newest.next)),
             Err(error) => {
                 tracing::warn!(%error, "can't read the window");
@@ -379,15 +209,7 @@ fn stream(board: Arc<Board>, query: StreamQuery, header: Option<String>) -> Resp
     reply::with(response, HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))
 }
 
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+/// The text of a header.
+pub fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// Only what the operator can do something about is worth a line.
-fn log(error: &PostError) {
-    match error {
-        PostError::Kafka(source) => tracing::warn!(error = %source, "a message was not acknowledged"),
-        PostError::Redis(source) => tracing::warn!(error = %source, "a message was not accepted"),
-        _ => tracing::debug!(%error, "a message was refused"),
-    }
 }

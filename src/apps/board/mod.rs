@@ -13,6 +13,7 @@ mod history;
 mod idempotency;
 mod message;
 mod page;
+mod post;
 mod projection;
 
 use std::sync::Arc;
