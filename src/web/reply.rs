@@ -11,6 +11,10 @@ use warp::reply::Response;
 /// Seconds after which a client may try again, when Kafka or Redis is away.
 const RETRY_AFTER_S: u16 = 2;
 
+/// What a page may do: only our own scripts and styles run, nobody frames it, forms come to us.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+
 /// What an API says when it can't do what it was asked.
 #[derive(Debug, Serialize)]
 pub struct ApiError<'a> {
@@ -49,6 +53,8 @@ pub fn page(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => {
             let response = bytes(status, "text/html; charset=utf-8", html);
+            let policy = HeaderName::from_static("content-security-policy");
+            let response = with(response, policy, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
             retry_after(with(response, CACHE_CONTROL, HeaderValue::from_static("no-store")))
         }
         Err(reason) => {

@@ -139,9 +139,9 @@ pub fn generate(random: &mut dyn Rng) -> Generated {
     };
     let headers = meta.headers(&id);
     let author = author(random);
-    let message = Message { content: content(random), author, timestamp, id };
+    let message = Message { content: content(random).into(), author: author.into(), timestamp, id: id.into() };
     let value = Bytes::from(message.encode());
-    Generated { topic: TOPIC.to_owned(), key: Some(message.id.into()), value, headers }
+    Generated { topic: TOPIC.to_owned(), key: Some(Bytes::from(message.id.into_owned())), value, headers }
 }
 
 fn pick<T: Copy>(random: &mut dyn Rng, from: &[T]) -> T {

@@ -69,7 +69,7 @@ impl std::fmt::Display for Cursor {
 #[derive(Debug)]
 pub struct Page {
     /// The messages.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Message<'static>>,
     /// Where the next page begins; `None` at the start of the log.
     pub next: Option<Cursor>,
 }
@@ -128,7 +128,7 @@ struct Tail {
     /// Everything from here on was shown.
     before: i64,
     /// Offset and message, oldest first.
-    records: Vec<(i64, Message)>,
+    records: Vec<(i64, Message<'static>)>,
 }
 
 impl Tail {
@@ -137,7 +137,7 @@ impl Tail {
         let (start, end) = futures::try_join!(log.start(), log.end())?;
         let before = before.clamp(start, end.max(start));
         let (mut floor, mut reach) = (before, limit as i64);
-        let mut records: Vec<(i64, Message)> = Vec::new();
+        let mut records: Vec<(i64, Message<'static>)> = Vec::new();
         while records.len() < limit && floor > start && before - floor < MAX_LOOK_BACK {
             let from = (floor - reach).max(start);
             let mut older = decode(&log.read_range(from, floor, CHUNK_BYTES).await?);
@@ -153,7 +153,7 @@ impl Tail {
         self.records.last().map_or(i64::MIN, |(_, message)| message.timestamp)
     }
 
-    fn take(&mut self) -> Option<Message> {
+    fn take(&mut self) -> Option<Message<'static>> {
         let (offset, message) = self.records.pop()?;
         self.before = offset;
         Some(message)
@@ -170,9 +170,9 @@ impl Tail {
     }
 }
 
-fn decode(records: &[ConsumerRecord]) -> Vec<(i64, Message)> {
+fn decode(records: &[ConsumerRecord]) -> Vec<(i64, Message<'static>)> {
     (records.iter())
-        .filter_map(|record| Some((record.offset, Message::decode(record.value.as_deref()).ok()?)))
+        .filter_map(|record| Some((record.offset, Message::decode(record.value.as_deref()).ok()?.into_owned())))
         .collect()
 }
 

@@ -20,9 +20,9 @@ const MAX_KEY: usize = 200;
 /// What a key stands for.
 pub enum Claim {
     /// The message may be written; when the key was claimed before, under the id and time of then.
-    Write(Message),
+    Write(Message<'static>),
     /// It was written and acknowledged before.
-    Written(Message),
+    Written(Message<'static>),
     /// The key was used for another message.
     Mismatch,
 }
@@ -53,7 +53,7 @@ impl Keys<'_> {
     ///
     /// # Errors
     /// When Redis is away; then nothing may be written, since it could not be told from a repetition.
-    pub async fn claim(&self, key: &str, message: Message) -> Result<Claim, RedisError> {
+    pub async fn claim(&self, key: &str, message: Message<'static>) -> Result<Claim, RedisError> {
         let failed = |source| RedisError::Command { operation: "set", source };
         let name = self.name(key);
         let expiry = Some(Expiration::EX(REMEMBERED_S));
@@ -70,7 +70,7 @@ impl Keys<'_> {
         Ok(match parse(&earlier) {
             Some((_, fingerprint, ..)) if fingerprint != self::fingerprint(&message) => Claim::Mismatch,
             Some((state, _, id, timestamp)) => {
-                let message = Message { id: id.to_owned(), timestamp, ..message };
+                let message = Message { id: id.to_owned().into(), timestamp, ..message };
                 if state == "written" { Claim::Written(message) } else { Claim::Write(message) }
             }
             None => Claim::Mismatch,
@@ -78,7 +78,7 @@ impl Keys<'_> {
     }
 
     /// Notes that the message was acknowledged. A failure is no harm: a retry writes the same id once more.
-    pub async fn written(&self, key: &str, message: &Message) {
+    pub async fn written(&self, key: &str, message: &Message<'_>) {
         let expiry = Some(Expiration::EX(REMEMBERED_S));
         let noted: Result<(), _> =
             (self.redis.client()).set(self.name(key), record("written", message), expiry, None, false).await;
@@ -92,7 +92,7 @@ impl Keys<'_> {
     }
 }
 
-fn record(state: &str, message: &Message) -> String {
+fn record(state: &str, message: &Message<'_>) -> String {
     format!("{state} {} {} {}", fingerprint(message), message.id, message.timestamp)
 }
 
@@ -102,7 +102,7 @@ fn parse(record: &str) -> Option<(&str, u64, &str, i64)> {
 }
 
 /// Tells messages of the same key apart; not a secret, so a fast hash with fixed keys will do.
-fn fingerprint(message: &Message) -> u64 {
+fn fingerprint(message: &Message<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&message.content, &message.author).hash(&mut hasher);
     hasher.finish()

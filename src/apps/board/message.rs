@@ -1,5 +1,7 @@
 //! A message, as it is posted, kept and shown.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// Longest content, in Unicode characters.
@@ -7,15 +9,19 @@ pub const MAX_CONTENT: usize = 2_000;
 /// Longest author, in Unicode characters.
 pub const MAX_AUTHOR: usize = 50;
 
-/// A message: the value of a record of the topic, and with its `seq` a member of the window.
+/// A message: the value of a record of the topic, and with its `seq` a member of the window. Read from bytes, it borrows
+/// from them what it can: a projection that drains a backlog copies nothing it doesn't have to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct Message<'a> {
     /// Its id, a UUIDv7; also the record's key.
-    pub id: String,
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
     /// What was said.
-    pub content: String,
+    #[serde(borrow)]
+    pub content: Cow<'a, str>,
     /// By whom.
-    pub author: String,
+    #[serde(borrow)]
+    pub author: Cow<'a, str>,
     /// When, in milliseconds since the epoch.
     pub timestamp: i64,
 }
@@ -111,16 +117,26 @@ fn explain(body: &[u8], error: &serde_json::Error) -> Invalid {
     }
 }
 
-impl Message {
+impl<'a> Message<'a> {
     /// Reads the value of a record.
     ///
     /// # Errors
     /// Why it is no message, for the dead-letter topic.
-    pub fn decode(value: Option<&[u8]>) -> Result<Self, String> {
+    pub fn decode(value: Option<&'a [u8]>) -> Result<Self, String> {
         match value {
             None => Err("the record has no value".to_owned()),
             Some([]) => Err("the value is empty".to_owned()),
             Some(value) => serde_json::from_slice(value).map_err(|error| format!("the value is no message: {error}")),
+        }
+    }
+
+    /// The message by itself, without the bytes it was read from.
+    pub fn into_owned(self) -> Message<'static> {
+        Message {
+            id: Cow::Owned(self.id.into_owned()),
+            content: Cow::Owned(self.content.into_owned()),
+            author: Cow::Owned(self.author.into_owned()),
+            timestamp: self.timestamp,
         }
     }
 
@@ -180,7 +196,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_message_survives_its_encoding(content: String, author: String, timestamp: i64) {
-            let message = Message { id: "id".to_owned(), content, author, timestamp };
+            let message = Message { id: "id".into(), content: content.into(), author: author.into(), timestamp };
             prop_assert_eq!(Message::decode(Some(&message.encode())), Ok(message));
         }
 

@@ -68,14 +68,14 @@ impl Default for BoardPage {
 
 impl MessageView {
     /// Shows `message` at the time `now_ms`.
-    pub fn new(message: Message, now_ms: i64) -> Self {
+    pub fn new(message: Message<'_>, now_ms: i64) -> Self {
         let time = Timestamp::from_millisecond(message.timestamp).unwrap_or_default();
         Self {
             iso: format!("{time:.3}"),
             relative: relative(time, (now_ms - message.timestamp) / 1000),
-            id: message.id,
-            content: message.content,
-            author: message.author,
+            id: message.id.into_owned(),
+            content: message.content.into_owned(),
+            author: message.author.into_owned(),
         }
     }
 
@@ -106,8 +106,7 @@ mod tests {
 
     #[test]
     fn times_read_as_people_say_them() {
-        let message =
-            |timestamp| Message { id: String::new(), content: String::new(), author: "zoë".to_owned(), timestamp };
+        let message = |timestamp| Message { id: "".into(), content: "".into(), author: "zoë".into(), timestamp };
         let now = 1_795_247_359_123;
         for (age_s, words) in
             [(-5, "just now"), (59, "just now"), (60, "1 min ago"), (7_199, "1 h ago"), (2 * DAY, "2 d ago")]

@@ -131,25 +131,26 @@ async fn accept(board: &Board, headers: &HeaderMap, draft: &Draft) -> Result<Str
         return Err(PostError::CrossSite);
     }
     let (content, author) = draft.validate()?;
-    let message = Message { id: Uuid::now_v7().to_string(), content, author, timestamp: now_ms() };
+    let id = Uuid::now_v7().to_string();
+    let message = Message { id: id.into(), content: content.into(), author: author.into(), timestamp: now_ms() };
     let Some(key) = text(headers, HeaderName::from_static("idempotency-key")) else {
         write(board, headers, &message, None).await?;
-        return Ok(message.id);
+        return Ok(message.id.into_owned());
     };
     idempotency::check(key)?;
     let keys = idempotency::Keys { redis: &board.services.redis, prefix: &board.services.prefix.0 };
     match keys.claim(key, message).await.map_err(PostError::Redis)? {
         Claim::Mismatch => Err(PostError::KeyReused),
-        Claim::Written(message) => Ok(message.id),
+        Claim::Written(message) => Ok(message.id.into_owned()),
         Claim::Write(message) => {
             write(board, headers, &message, Some(key)).await?;
             keys.written(key, &message).await;
-            Ok(message.id)
+            Ok(message.id.into_owned())
         }
     }
 }
 
-async fn write(board: &Board, headers: &HeaderMap, message: &Message, key: Option<&str>) -> Result<(), PostError> {
+async fn write(board: &Board, headers: &HeaderMap, message: &Message<'_>, key: Option<&str>) -> Result<(), PostError> {
     let trace = text(headers, HeaderName::from_static("traceparent")).and_then(TraceContext::parse);
     let correlation = text(headers, HeaderName::from_static("x-correlation-id")).filter(|id| id.len() <= 128);
     let meta = EventMeta {
@@ -165,7 +166,7 @@ async fn write(board: &Board, headers: &HeaderMap, message: &Message, key: Optio
     }
     let record = Outgoing {
         topic: board.services.prefix.apply(TOPIC),
-        key: Some(Bytes::from(message.id.clone())),
+        key: Some(Bytes::from(message.id.clone().into_owned())),
         value: Some(Bytes::from(message.encode())),
         headers,
         timestamp: message.timestamp,

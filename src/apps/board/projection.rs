@@ -93,10 +93,10 @@ fn name(partition: &TopicPartition) -> String {
 
 /// The message as the script takes it: without its closing brace, where the `seq` goes. It is encoded anew, so that
 /// what viewers get is always the four fields in one form, whoever produced it.
-fn entry(message: &Message, may_repeat: bool) -> Entry {
+fn entry(message: &Message<'_>, may_repeat: bool) -> Entry {
     let mut body = message.encode();
     body.pop();
-    Entry { body: Bytes::from(body), once: may_repeat.then(|| message.id.clone()) }
+    Entry { body: Bytes::from(body), once: may_repeat.then(|| message.id.clone().into_owned()) }
 }
 
 fn unavailable(error: RedisError) -> ApplyError {
