@@ -308,7 +308,7 @@ async fn poison_goes_to_the_dead_letter_topic_untouched_and_the_partition_moves_
         b"",
         b"not JSON",
         b"\x00\xff\xfe\x80 bytes that are no text",
-        b"[1,2,3]",
+        br#"["id","content","author",1]"#,
         wrong_shape.as_bytes(),
         wrong_type.as_bytes(),
         huge.as_bytes(),
