@@ -396,7 +396,8 @@ async fn send(cluster: &kboard::kafka::Cluster, topic: &str, value: Option<&[u8]
         None => krafka::Record::tombstone(topic, "the key"),
     };
     let producer = cluster.producing().await.unwrap().producer().build().await.unwrap();
-    producer.enqueue(record.partition(0).header("x-own", "kept")).await.unwrap().await.unwrap();
+    let acknowledged = producer.enqueue(record.partition(0).header("x-own", "kept")).await.unwrap().await.unwrap();
+    assert_eq!(acknowledged.partition, 0);
 }
 
 /// The first records of a topic with one partition.
