@@ -117,6 +117,7 @@ async fn bad_input_is_refused_with_the_field_at_fault() {
         (b"{\"content\":\"\\ud800\",\"author\":\"me\"}".to_vec(), None, "not JSON"),
         (vec![b'['; 60_000], None, "not JSON"),
         (b"[]".to_vec(), None, "JSON object"),
+        (br#"["content","author"]"#.to_vec(), None, "JSON object"),
         (b"null".to_vec(), None, "JSON object"),
         (b"\"hi\"".to_vec(), None, "JSON object"),
         (b"{}".to_vec(), Some("content"), "required"),

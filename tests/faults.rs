@@ -223,12 +223,7 @@ async fn while_the_broker_is_away_posts_are_refused_in_time_and_memory_is_bounde
     assert_eq!(ids(&board.messages(10).await), [first.as_str()], "reading goes on");
 
     stack.broker().restart().await;
-    let again = eventually("a POST that is accepted again", RECOVERY, async || {
-        let answer = board.post("after", "me").await.unwrap().error_for_status().ok()?;
-        let body: Value = answer.json().await.unwrap();
-        Some(text(&body, "id").to_owned())
-    })
-    .await;
+    let again = accepted_again(&board).await;
     viewer
         .shows("the message after", RECOVERY, |shown| shown.iter().any(|message| message["id"] == again.as_str()))
         .await;
@@ -289,12 +284,7 @@ async fn while_servers_hang_answers_come_in_time() {
     let answer = board.post("while the broker hangs", "me").await.unwrap();
     assert_eq!((answer.status(), started.elapsed() < ANSWER), (StatusCode::SERVICE_UNAVAILABLE, true));
     stack.broker().thaw();
-    eventually("a POST that is accepted again", RECOVERY, async || {
-        let answer = board.post("after the broker", "me").await.unwrap().error_for_status().ok()?;
-        posted.push(text(&answer.json().await.unwrap(), "id").to_owned());
-        Some(())
-    })
-    .await;
+    posted.push(accepted_again(&board).await);
 
     stack.redis.freeze();
     let started = Instant::now();
@@ -321,12 +311,9 @@ async fn a_topic_that_is_made_anew_is_shown_from_its_start() {
     assert!(created.status.success(), "{created:?}");
 
     let mut posted = Vec::new();
-    eventually("ten messages that are accepted", RECOVERY, async || {
-        let answer = board.post("new", "me").await.unwrap().error_for_status().ok()?;
-        posted.push(text(&answer.json().await.unwrap(), "id").to_owned());
-        (posted.len() == 10).then_some(())
-    })
-    .await;
+    for _ in 0..10 {
+        posted.push(accepted_again(&board).await);
+    }
     viewer
         .shows("every new message", RECOVERY, |shown| {
             let shown = ids(shown);
@@ -343,4 +330,13 @@ async fn a_topic_that_is_made_anew_is_shown_from_its_start() {
 async fn accepted(board: &Kboard, content: &str) -> String {
     let answer = board.post(content, "me").await.unwrap().error_for_status().unwrap();
     text(&answer.json().await.unwrap(), "id").to_owned()
+}
+
+async fn accepted_again(board: &Kboard) -> String {
+    eventually("a POST that is accepted again", RECOVERY, async || {
+        let answer = board.post("again", "me").await.unwrap().error_for_status().ok()?;
+        let body: Value = answer.json().await.unwrap();
+        Some(text(&body, "id").to_owned())
+    })
+    .await
 }

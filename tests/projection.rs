@@ -308,7 +308,7 @@ async fn poison_goes_to_the_dead_letter_topic_untouched_and_the_partition_moves_
         b"",
         b"not JSON",
         b"\x00\xff\xfe\x80 bytes that are no text",
-        b"[1,2,3]",
+        br#"["id","content","author",1]"#,
         wrong_shape.as_bytes(),
         wrong_type.as_bytes(),
         huge.as_bytes(),
@@ -396,7 +396,8 @@ async fn send(cluster: &kboard::kafka::Cluster, topic: &str, value: Option<&[u8]
         None => krafka::Record::tombstone(topic, "the key"),
     };
     let producer = cluster.producing().await.unwrap().producer().build().await.unwrap();
-    producer.enqueue(record.partition(0).header("x-own", "kept")).await.unwrap().await.unwrap();
+    let acknowledged = producer.enqueue(record.partition(0).header("x-own", "kept")).await.unwrap().await.unwrap();
+    assert_eq!(acknowledged.partition, 0);
 }
 
 /// The first records of a topic with one partition.

@@ -230,9 +230,11 @@ impl Merged {
         let mut batches: Vec<Vec<ConsumerRecord>> = self.sources.iter().map(|_| Vec::new()).collect();
         for _ in 0..limit {
             let earliest = (self.sources.iter().enumerate())
-                .filter_map(|(index, source)| source.head.as_ref().map(|head| (index, head.timestamp)))
-                .min_by_key(|(_, timestamp)| *timestamp);
-            let Some((index, _)) = earliest else { break };
+                .filter_map(|(index, source)| Some((index, source.head.as_ref()?)))
+                // Of one millisecond, by key: that is the event's id, and those that one process gives out grow.
+                .min_by(|(_, a), (_, b)| a.timestamp.cmp(&b.timestamp).then_with(|| a.key.cmp(&b.key)))
+                .map(|(index, _)| index);
+            let Some(index) = earliest else { break };
             let source = &mut self.sources[index];
             if let Some(record) = source.head.take() {
                 source.next = record.offset + 1;

@@ -43,7 +43,7 @@ pub async fn walk(board: &Kboard, limit: usize) -> Vec<Value> {
 }
 
 /// The projection as Redis keeps it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Which life of it.
     pub epoch: String,

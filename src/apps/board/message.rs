@@ -65,7 +65,7 @@ impl Draft {
     /// # Errors
     /// What is wrong, and with which field.
     pub fn from_json(body: &[u8]) -> Result<Self, Invalid> {
-        serde_json::from_slice(body).map_err(|error| explain(body, &error))
+        from_object(body).map_err(|error| explain(body, &error))
     }
 
     /// Checks the draft and returns its content and author, trimmed.
@@ -84,6 +84,14 @@ impl Draft {
         check("author", author, MAX_AUTHOR, char::is_control)?;
         Ok((content.to_owned(), author.to_owned()))
     }
+}
+
+/// Reads a JSON object; serde alone would take an array, too, for the fields in their order.
+fn from_object<T: serde::de::DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    if json.trim_ascii_start().first().is_some_and(|&byte| byte == b'[') {
+        return Err(serde::de::Error::custom("an array is no object"));
+    }
+    serde_json::from_slice(json)
 }
 
 fn check(field: &'static str, text: &str, max: usize, forbidden: fn(char) -> bool) -> Result<(), Invalid> {
@@ -126,7 +134,7 @@ impl<'a> Message<'a> {
         match value {
             None => Err("the record has no value".to_owned()),
             Some([]) => Err("the value is empty".to_owned()),
-            Some(value) => serde_json::from_slice(value).map_err(|error| format!("the value is no message: {error}")),
+            Some(value) => from_object(value).map_err(|error| format!("the value is no message: {error}")),
         }
     }
 
