@@ -17,6 +17,10 @@ const SOON: Duration = Duration::from_secs(30);
 const RECOVERY: Duration = Duration::from_secs(60);
 /// Within which a POST is answered, whatever is away; the rest is the test machine's.
 const ANSWER: Duration = Duration::from_millis(5_500);
+/// From Redis's return until viewers have what they missed: less than the 15 s after which a server looks by itself.
+const LIVE_AGAIN: Duration = Duration::from_secs(10);
+/// From a POST to its viewers.
+const LIVE: Duration = Duration::from_secs(5);
 /// A dead member's partitions move on after this.
 const SESSION: [&str; 2] = ["--kafka-session-timeout", "2s"];
 
@@ -25,9 +29,12 @@ fn some_load(boards: &[&Kboard]) -> Load {
     Load::start(boards, 3, Duration::from_millis(50))
 }
 
+/// A viewer that has seen the board's first message, so that it counts from there.
 async fn viewer(board: &Kboard) -> SseClient {
     let viewer = SseClient::connect(&board.url("/api/messages/stream"));
     viewer.connected(SOON).await;
+    accepted(board, "first").await;
+    viewer.shows("the first message", SOON, |shown| shown.len() == 1).await;
     viewer
 }
 
@@ -107,7 +114,7 @@ async fn a_redis_that_loses_its_last_writes_gets_them_back_from_the_log() {
         load.goes_on(20, RECOVERY).await;
         chance.moment(0..800).await;
         // A message is about 600 bytes there: up to a second's worth.
-        stack.redis.kill9_losing(chance.number(1..40_000));
+        stack.redis.kill9_losing(chance.number(1..40_000) as usize);
         stack.redis.restart().await;
     }
     all_is_well(&stack, &board, &viewer, load).await;
@@ -193,8 +200,7 @@ async fn while_the_broker_is_away_posts_are_refused_in_time_and_memory_is_bounde
     let mut stack = Stack::with_own_broker().await;
     let mut board = stack.serve().await;
     let viewer = viewer(&board).await;
-    let first = accepted(&board, "before").await;
-    viewer.shows("the first message", SOON, |shown| shown.len() == 1).await;
+    let first = ids(&viewer.shown()).remove(0);
     let memory = board.process().resident_bytes();
 
     stack.broker().kill9();
@@ -237,8 +243,7 @@ async fn while_redis_is_away_posts_are_accepted_and_reads_say_why_not() {
     let mut stack = Stack::start().await;
     let board = stack.serve().await;
     let viewer = viewer(&board).await;
-    let mut posted = vec![accepted(&board, "before").await];
-    viewer.shows("the first message", SOON, |shown| shown.len() == 1).await;
+    let mut posted = ids(&viewer.shown());
     stack.redis.kill9();
 
     for number in 0..20 {
@@ -265,7 +270,9 @@ async fn while_redis_is_away_posts_are_accepted_and_reads_say_why_not() {
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
 
     stack.redis.restart().await;
-    viewer.shows("everything", RECOVERY, |shown| shown.len() == posted.len()).await;
+    viewer.shows("everything", LIVE_AGAIN, |shown| shown.len() == posted.len()).await;
+    posted.push(accepted(&board, "after").await);
+    viewer.shows("the message after", LIVE, |shown| shown.len() == posted.len()).await;
     shows_each_once(&stack, &board, &posted, RECOVERY).await;
     saw_each_once(&viewer.events(), &posted);
     assert_eq!((viewer.connections(), viewer.resets()), (1, 0), "the viewer did not notice");
@@ -325,6 +332,7 @@ async fn a_topic_that_is_made_anew_is_shown_from_its_start() {
     assert_eq!(new.len(), 10, "each once");
     assert!(seqs(&window).windows(2).all(|pair| pair[0] == pair[1] + 1), "without a hole");
     assert_eq!(State::of(&stack).await.passed(), 10, "it stands where the new log ends");
+    assert!(viewer.resets() >= 1);
 }
 
 async fn accepted(board: &Kboard, content: &str) -> String {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use krafka::ConsumerRecord;
 
 use super::KafkaError;
+use super::admin::TopicSpec;
 use super::event::{Headers, now_ms};
 use super::producer::{Outgoing, Producer};
 
@@ -26,9 +27,25 @@ pub const ATTEMPTS: &str = "x-dlq-attempts";
 /// When it was given up, in milliseconds since the epoch.
 pub const FAILED_AT: &str = "x-dlq-timestamp";
 
+/// The reason at most, in characters: one that quotes the record could be as large as the record.
+const REASON: usize = 500;
+/// The largest letter, in bytes: the largest record that a broker takes unless it is told otherwise, and its history.
+const LARGEST: usize = 2 * 1024 * 1024;
+
 /// The dead-letter topic of `topic`.
 pub fn topic_of(topic: &str) -> String {
     format!("{topic}.dlq")
+}
+
+/// The dead-letter topic of `topic`, as it has to be made: it takes every record that `topic` does, with the headers
+/// that a letter has besides.
+pub fn spec(topic: &str) -> TopicSpec {
+    TopicSpec::new(topic_of(topic), 1).with_config("max.message.bytes", LARGEST.to_string())
+}
+
+/// A reason short enough for a header and a line of the log.
+pub fn brief(reason: &str) -> &str {
+    reason.char_indices().nth(REASON).map_or(reason, |(end, _)| &reason[..end])
 }
 
 /// Sends `record` to its dead-letter topic and waits for the acknowledgement.
@@ -48,7 +65,7 @@ pub async fn send(
     add(ORIGIN_PARTITION, record.partition.to_string());
     add(ORIGIN_OFFSET, record.offset.to_string());
     add(GROUP, group.to_owned());
-    add(ERROR, error.to_owned());
+    add(ERROR, brief(error).to_owned());
     add(ATTEMPTS, attempts.to_string());
     add(FAILED_AT, now_ms().to_string());
     producer

@@ -86,13 +86,12 @@ impl Feed {
         shutdown: CancellationToken,
     ) -> Result<Self, RedisError> {
         let messages = subscriber.message_rx();
-        let failed = |source| RedisError::Command { operation: "subscribe", source };
-        subscriber.subscribe(vec![window.channel(), window.control()]).await.map_err(failed)?;
+        subscribe(subscriber, &window).await?;
         gauge!(m::REDIS_SUBSCRIPTIONS.name).increment(2.0);
         let shared = Shared { state: Mutex::default(), events: broadcast::channel(QUEUE).0, length };
         let feed = Self { shared: Arc::new(shared) };
         feed.resync(&window).await?;
-        let follower = Follower { feed: feed.clone(), window, stale: false };
+        let follower = Follower { feed: feed.clone(), window, subscriber: subscriber.clone(), stale: false };
         let reconnects = subscriber.reconnect_rx();
         tokio::spawn(follower.follow(messages, reconnects, shutdown));
         Ok(feed)
@@ -210,10 +209,16 @@ fn concat<'a>(frames: impl Iterator<Item = &'a Bytes>) -> Bytes {
     all.freeze()
 }
 
+async fn subscribe(subscriber: &SubscriberClient, window: &Window) -> Result<(), RedisError> {
+    let subscribed = subscriber.subscribe(vec![window.channel(), window.control()]).await;
+    subscribed.map_err(|source| RedisError::Command { operation: "subscribe", source })
+}
+
 /// The task behind a feed.
 struct Follower {
     feed: Feed,
     window: Window,
+    subscriber: SubscriberClient,
     /// The window has to be read again.
     stale: bool,
 }
@@ -240,7 +245,7 @@ impl Follower {
                     }
                     Err(RecvError::Closed) => break,
                 },
-                Ok(_) = reconnects.recv() => self.stale = true,
+                Ok(_) = reconnects.recv() => self.resubscribe().await,
                 _ = check.tick() => self.stale = true,
                 () = tokio::time::sleep_until(resync_at), if self.stale => {}
             }
@@ -261,6 +266,16 @@ impl Follower {
                 };
         }
         let _ = self.feed.shared.events.send(Event::Closing);
+    }
+
+    /// A new connection knows nothing of the subscriptions of the old one. Subscribed first and read then, so that
+    /// nothing falls between the two.
+    async fn resubscribe(&mut self) {
+        self.stale = true;
+        if let Err(error) = subscribe(&self.subscriber, &self.window).await {
+            // Lost again already; there is one more reconnect to come.
+            tracing::debug!(%error, "can't subscribe again");
+        }
     }
 
     fn receive(&mut self, message: &Message) {

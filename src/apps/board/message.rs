@@ -87,7 +87,7 @@ impl Draft {
 }
 
 /// Reads a JSON object; serde alone would take an array, too, for the fields in their order.
-fn from_object<T: serde::de::DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+fn from_object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
     if json.trim_ascii_start().first().is_some_and(|&byte| byte == b'[') {
         return Err(serde::de::Error::custom("an array is no object"));
     }
@@ -205,7 +205,8 @@ mod tests {
         #[test]
         fn a_message_survives_its_encoding(content: String, author: String, timestamp: i64) {
             let message = Message { id: "id".into(), content: content.into(), author: author.into(), timestamp };
-            prop_assert_eq!(Message::decode(Some(&message.encode())), Ok(message));
+            let encoded = message.encode();
+            prop_assert_eq!(Message::decode(Some(&encoded)), Ok(message));
         }
 
         #[test]

@@ -83,7 +83,7 @@ struct Board {
 
 fn topics(prefix: &Prefix) -> Vec<TopicSpec> {
     let topic = prefix.apply(TOPIC);
-    vec![TopicSpec::new(dead_letter::topic_of(&topic), 1), TopicSpec::new(topic, 3)]
+    vec![dead_letter::spec(&topic), TopicSpec::new(topic, 3)]
 }
 
 fn window(services: &Services) -> Window {

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use krafka::consumer::{Consumer, ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition};
 
+use tokio::sync::Notify;
+
 use super::health::GroupHealth;
 use crate::telemetry::instruments::PartitionInstruments;
 
@@ -27,12 +29,18 @@ pub struct Standing {
 #[derive(Clone, Default)]
 pub struct Assignment {
     partitions: Arc<Mutex<HashMap<TopicPartition, Standing>>>,
+    grown: Arc<Notify>,
 }
 
 impl Assignment {
     /// The partitions, to read and change.
     pub fn lock(&self) -> MutexGuard<'_, HashMap<TopicPartition, Standing>> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until partitions come in, if none did since the last wait.
+    pub async fn grown(&self) {
+        self.grown.notified().await;
     }
 
     /// Partitions whose state has not been asked for its position yet.
@@ -130,6 +138,7 @@ impl ConsumerRebalanceListener for Listener {
         drop(standings);
         self.changed();
         if !partitions.is_empty() {
+            self.assignment.grown.notify_one();
             tracing::info!(group = %self.group, partitions = %names(partitions), "partitions assigned");
         }
     }

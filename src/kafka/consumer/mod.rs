@@ -189,7 +189,12 @@ impl<H: Handler> Runtime<H> {
         for partition in &in_hand {
             self.consumer.pause(partition.topic(), &[partition.partition()]).await;
         }
-        let records = self.consumer.poll(wait).await?;
+        let records = tokio::select! {
+            biased;
+            records = self.consumer.poll(wait) => records?,
+            // What was just assigned is paused until its state is asked: nothing of it would end this poll.
+            () = self.assignment.grown() => Vec::new(),
+        };
         let ready = self.assignment.positioned();
         self.work.add(records);
         self.work.retain(|partition| ready.contains(partition));
@@ -284,6 +289,7 @@ impl<H: Handler> Runtime<H> {
                 .await
                 .map_err(|error| ApplyError::Unavailable(error.to_string()))?;
             self.work.dead_lettered(record);
+            let reason = dead_letter::brief(reason);
             tracing::warn!(group = %self.group.id, topic, partition, offset, reason, "record sent to the dead-letter topic");
         }
         Ok(())
