@@ -9,11 +9,13 @@
 //! - [`apps`]: the applications: topics, groups, routes and pages of each; the registry lists them.
 //! - [`web`]: the HTTP server: accept loop, limits, errors, assets, health.
 //! - [`telemetry`]: every metric declared once, and the log.
+//! - `backoff`: how long to wait before trying again, for everyone.
 //!
 //! Arrows point one way: `cli` → `apps`, `web` → `live` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
 //! an app, and no app imports another.
 
 pub mod apps;
+mod backoff;
 pub mod cli;
 pub mod config;
 pub mod kafka;

@@ -8,9 +8,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::apps::{self, Prefix, Services};
+use crate::backoff::Backoff;
 use crate::config::Settings;
 use crate::kafka::admin::ensure_topics;
-use crate::kafka::consumer::Backoff;
 use crate::kafka::{Cluster, Producer};
 use crate::redis::Redis;
 use crate::telemetry::metrics as m;
@@ -78,7 +78,7 @@ where
                 }
                 tokio::select! {
                     () = shutdown.cancelled() => return Err(error.context("interrupted")),
-                    () = tokio::time::sleep(backoff.next()) => {}
+                    () = tokio::time::sleep(backoff.after_failure()) => {}
                 }
             }
         }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, EventId};
-use crate::kafka::consumer::Backoff;
+use crate::backoff::Backoff;
 use crate::redis::{RedisError, Window};
 use crate::telemetry::metrics as m;
 
@@ -261,7 +261,7 @@ impl Follower {
                     }
                     Err(error) => {
                         tracing::debug!(%error, "can't read the window");
-                        backoff.next()
+                        backoff.after_failure()
                     }
                 };
         }

@@ -36,7 +36,7 @@ pub async fn walk(board: &Kboard, limit: usize) -> Vec<Value> {
         let url = board.url(&format!("/api/messages?limit={limit}{before}"));
         let mut page: Value =
             board.http().get(url).send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
-        all.extend(page["messages"].as_array_mut().unwrap().drain(..));
+        all.append(page["messages"].as_array_mut().unwrap());
         let Some(cursor) = page["next"].as_str() else { return all };
         next = Some(cursor.to_owned());
     }

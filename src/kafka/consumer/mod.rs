@@ -16,7 +16,6 @@
 //! exponential backoff and jitter.
 
 mod assignment;
-mod backoff;
 mod handler;
 mod health;
 mod work;
@@ -31,10 +30,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::now_ms;
 use super::{Cluster, KafkaError, Producer, dead_letter};
+use crate::backoff::Backoff;
 use assignment::{Assignment, Listener};
 use work::{Plan, Work};
 
-pub use backoff::Backoff;
 pub use handler::{ApplyError, Effect, Handler, Outcome, PartitionEffects};
 pub use health::GroupHealth;
 
@@ -148,7 +147,7 @@ impl<H: Handler> Runtime<H> {
 
     async fn consume(&mut self, shutdown: &CancellationToken) -> Result<(), KafkaError> {
         while !shutdown.is_cancelled() {
-            let wait = if self.stalled { self.backoff.next() } else { IDLE_POLL };
+            let wait = if self.stalled { self.backoff.after_failure() } else { IDLE_POLL };
             let polled = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -163,7 +162,7 @@ impl<H: Handler> Runtime<H> {
                     self.stall("poll", &error.to_string());
                     tokio::select! {
                         () = shutdown.cancelled() => break,
-                        () = tokio::time::sleep(self.backoff.next()) => {}
+                        () = tokio::time::sleep(self.backoff.after_failure()) => {}
                     }
                     continue;
                 }

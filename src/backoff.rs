@@ -19,7 +19,7 @@ impl Backoff {
     }
 
     /// The wait after one more failure: ±20% around the doubled wait before.
-    pub fn next(&mut self) -> Duration {
+    pub fn after_failure(&mut self) -> Duration {
         let doubled = self.base.saturating_mul(1_u32 << self.failures.min(16));
         self.failures += 1;
         doubled.min(self.cap).mul_f64(rand::rng().random_range(0.8..1.2))
@@ -43,9 +43,11 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_cap() {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
-        let waits: Vec<_> = (0..20).map(|_| backoff.next()).collect();
-        assert!(waits[0] >= Duration::from_millis(80) && waits[0] <= Duration::from_millis(120));
-        assert!(waits[19] >= Duration::from_millis(800) && waits[19] <= Duration::from_millis(1200));
+        let waits: Vec<_> = (0..20).map(|_| backoff.after_failure()).collect();
+        for (wait, middle) in waits.iter().zip([100, 200, 400, 800].into_iter().chain(std::iter::repeat(1_000))) {
+            let middle = Duration::from_millis(middle);
+            assert!(*wait >= middle.mul_f64(0.8) && *wait <= middle.mul_f64(1.2), "{wait:?} around {middle:?}");
+        }
         backoff.reset();
         assert!(!backoff.is_failing());
     }
