@@ -114,7 +114,7 @@ mod tests {
             assert_eq!(MessageView::new(message(now - age_s * 1000), now).relative, words);
         }
         let view = MessageView::new(message(now), now + 30 * DAY * 1000);
-        assert_eq!((view.relative.as_str(), view.iso.as_str()), ("21 Nov 2026", "2026-11-21T08:29:19.123Z"));
+        assert_eq!((view.relative.as_str(), view.iso.as_str()), ("21 Nov 2026", "2026-11-21T07:49:19.123Z"));
         assert_eq!(view.initial(), "Z");
     }
 }
