@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 # Where `make run` serves.
 LISTEN ?= 127.0.0.1:3000
-# Further arguments: `make run ARGS=--no-consumers`, `make test ARGS=board`, `make bench ARGS=post`.
+# Further arguments: `make run ARGS=--no-consumers`, `make test ARGS='--test board'`, `make bench ARGS=post`.
 ARGS ?=
 
 .PHONY: help
@@ -16,8 +16,10 @@ build: ## the optimised executable, target/release/kboard
 	cargo build --release --locked
 
 .PHONY: run
-run: build ## real Kafka and Redis, and the board on http://127.0.0.1:3000; Ctrl-C stops all of it
-	@tests/services.sh run --name dev --usual-ports -- bash -c ' \
+run: ## real Kafka and Redis, and the board on http://127.0.0.1:3000; Ctrl-C stops all of it
+	tests/services.sh install --servers-only
+	cargo build --release --locked
+	@tests/services.sh run --servers-only --name dev --usual-ports -- bash -c ' \
 		printf "\n  The board: http://%s\n  Ctrl-C ends it; what was posted stays in target/services/dev.\n\n" "$(LISTEN)"; \
 		exec target/release/kboard serve --kafka "$$KBOARD_TEST_KAFKA" --redis "$$KBOARD_TEST_REDIS" --listen $(LISTEN) $(ARGS)'
 
@@ -26,14 +28,14 @@ test: ## every test, against real servers and in a real browser
 	tests/services.sh run -- tests/run.sh $(ARGS)
 
 .PHONY: bench
-bench: build ## the load programs behind the figures in the README
+bench: ## the load programs behind the figures in the README
 	tests/services.sh run -- benches/run.sh $(ARGS)
 
 .PHONY: lint
 lint: ## formatting, clippy with warnings as errors, shell scripts, monitoring files
 	cargo fmt --all --check
 	cargo clippy --all-targets --locked -- -D warnings
-	bash -n tests/services.sh tests/run.sh .ci/run
+	git ls-files '*.sh' .ci/run | xargs -n1 bash -n
 	tests/services.sh install
 	promtool check config prometheus/prometheus.yml
 

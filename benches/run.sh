@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Starts real Kafka and Redis, builds kboard as it ships, and runs every load program, beside what peers there are.
 #
-#   benches/run.sh           about five minutes
-#   benches/run.sh --full    the figures of the README: longer, three rounds, a 10-minute soak
+#   benches/run.sh                 about five minutes
+#   benches/run.sh --full          the figures of the README: longer, three rounds, a 10-minute soak
+#   benches/run.sh [--full] post   only what is named: start, post, fanout, drain, history, soak
 #
 # Output: Markdown tables on stdout; what the programs say besides on stderr.
 set -euo pipefail
@@ -15,7 +16,9 @@ fi
 rounds=1 seconds=5 records=200000 depth=150000 soak=30
 if [[ ${1:-} == --full ]]; then
   rounds=3 seconds=10 records=1100000 depth=1000000 soak=600
+  shift
 fi
+only=" $* "
 
 peers=()
 if [[ -x target/bench/centrifugo ]] || benches/peers.sh >&2; then
@@ -32,14 +35,15 @@ fi
 # The broker does not tell its version; its jar does.
 jars=("${KBOARD_TEST_KAFKA_LIBS:-}"/kafka_*.jar)
 version=$(basename "${jars[0]}" .jar)
-export KBOARD_BENCH_KAFKA_VERSION=${version##*-}
+export KBOARD_TEST_KAFKA_VERSION=${version##*-}
 
-cargo build --release --quiet
-cargo bench --bench board --no-run --quiet
+# Builds kboard itself, too.
+cargo bench --locked --bench board --no-run --quiet
 
 # A load program that fails is said and counted, and does not keep the others from running.
 failed=0
 board() {
+  [[ $only == "  " || $only == *" $1 "* ]] || return 0
   cargo bench --bench board --quiet -- "$@" || { echo "failed: board $*" >&2; failed=1; }
 }
 

@@ -335,6 +335,28 @@ async fn a_topic_that_is_made_anew_is_shown_from_its_start() {
     assert!(viewer.resets() >= 1);
 }
 
+#[tokio::test]
+async fn a_topic_that_was_made_anew_while_nobody_looked_is_shown_from_its_start() {
+    let stack = Stack::start().await;
+    let mut board = stack.serve().await;
+    for number in 0..20 {
+        accepted(&board, &format!("old {number}")).await;
+    }
+    board::caught_up(&stack, SOON).await;
+    assert!(board.sigterm().await.success());
+    let topic = stack.name("message-board");
+    assert!(stack.run(&["topics", "delete", &topic, "--yes"]).await.status.success());
+    assert!(stack.run(&["topics", "create", &topic, "--partitions", "3"]).await.status.success());
+    // More in every partition than the state has seen of the old one, which offsets alone don't tell.
+    assert!(stack.run(&["produce", "--app", "board", "--count", "90"]).await.status.success());
+
+    let board = stack.serve().await;
+    eventually("the new log", RECOVERY, async || (State::of(&stack).await.passed() == 90).then_some(())).await;
+    let shown = board.messages(100).await;
+    assert_eq!(shown.len(), 90, "all of the new, and none of the old");
+    assert!(shown.iter().all(|message| !text(message, "content").starts_with("old ")));
+}
+
 async fn accepted(board: &Kboard, content: &str) -> String {
     let answer = board.post(content, "me").await.unwrap().error_for_status().unwrap();
     text(&answer.json().await.unwrap(), "id").to_owned()

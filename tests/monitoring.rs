@@ -1,13 +1,19 @@
 //! The files that show and scrape kboard name what kboard exports: a panel of a metric that does not exist stays empty
 //! and says nothing.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use kboard::telemetry::metrics;
 use regex::Regex;
 use serde_json::Value;
+use support::{SseClient, Stack, eventually};
+
+const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn dashboards_show_only_metrics_that_exist() {
@@ -19,6 +25,32 @@ fn dashboards_show_only_metrics_that_exist() {
             let metric = suffix.replace(found.as_str(), "");
             assert!(known.contains(found.as_str()) || known.contains(&*metric), "{file}: {found:?} in {expression}");
         }
+    }
+}
+
+/// Everything that is declared comes to be exported: by a board that is used, or when something goes wrong with it.
+#[tokio::test]
+async fn what_is_declared_is_exported() {
+    let stack = Stack::start().await;
+    let board = stack.serve().await;
+    let viewer = SseClient::connect(&board.url("/api/messages/stream"));
+    viewer.connected(SOON).await;
+    board.post("hello", "me").await.unwrap().error_for_status().unwrap();
+    viewer.shows("it", SOON, |shown| shown.len() == 1).await;
+    let after_failures =
+        ["kafka_producer_errors_total", "kafka_consumer_errors_total", "kafka_dead_letters_total", "sse_errors_total"];
+    eventually("every metric", SOON, async || {
+        let scrape = board.http().get(board.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let exported: BTreeSet<&str> =
+            scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let missing = metrics::ALL.iter().map(|metric| metric.name);
+        let missing: Vec<_> =
+            missing.filter(|name| !exported.contains(name) && !after_failures.contains(name)).collect();
+        missing.is_empty().then_some(())
+    })
+    .await;
+    for gauge in ["kafka_producer_connection_status", "kafka_consumer_connection_status"] {
+        assert_eq!(board.metric(gauge, &[]).await, 1.0, "{gauge}");
     }
 }
 

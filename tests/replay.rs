@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 use support::board::{self, State, ids, saw_each_once, seqs};
-use support::process::Process;
+use support::process::{Process, Signal};
 use support::{Kboard, Load, SseClient, Stack, eventually, kboard};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -66,7 +66,7 @@ async fn launched(stack: &Stack) -> Process {
     let fence = stack.name("kboard:message-board:fence");
     eventually("the replay's fence", SOON, async || (stack.redis.cli(&["EXISTS", &fence]).await == "1").then_some(()))
         .await;
-    process.signal("STOP");
+    process.signal(Signal::STOP);
     process
 }
 
@@ -226,7 +226,7 @@ async fn of_two_replays_the_second_is_refused() {
     let mut first = launched(&stack).await;
     let reason = refused(&stack, &["--from-earliest"]).await;
     assert!(reason.contains("another replay"), "{reason}");
-    first.signal("CONT");
+    first.signal(Signal::CONT);
     assert!(first.ended(Duration::from_secs(60)).await.success());
     assert_eq!(State::of(&stack).await.seq, 20_000);
     let keys = stack.redis.cli(&["KEYS", "*shadow*"]).await;
@@ -239,12 +239,64 @@ async fn an_interrupted_replay_leaves_nothing_behind() {
     produce(&stack, 20_000).await;
     let state = board::caught_up(&stack, Duration::from_secs(60)).await;
     let mut interrupted = launched(&stack).await;
-    interrupted.signal("INT");
-    interrupted.signal("CONT");
+    interrupted.signal(Signal::INT);
+    interrupted.signal(Signal::CONT);
     let status = interrupted.ended(Duration::from_secs(5)).await;
     assert_eq!(status.code(), Some(2), "{}", interrupted.log());
     assert!(interrupted.log().contains("interrupted"), "{}", interrupted.log());
     assert_eq!(State::of(&stack).await, state);
     let left = stack.redis.cli(&["KEYS", "*shadow*"]).await + &stack.redis.cli(&["KEYS", "*fence"]).await;
     assert_eq!(left, "");
+}
+
+#[tokio::test]
+async fn a_header_without_a_value_is_read_by_history_and_replay() {
+    let stack = Stack::start().await;
+    let board = stack.serve().await;
+    let topic = stack.name("message-board");
+    let value = r#"{"id":"odd","content":"a header without a value","author":"me","timestamp":1}"#;
+    let produced = stack.run(&["produce", "--topic", &topic, "--header", "x-nothing", value]).await;
+    assert!(produced.status.success(), "{produced:?}");
+    assert!(stack.run(&["produce", "--app", "board", "--count", "150"]).await.status.success());
+    board::caught_up(&stack, SOON).await;
+    let all = board::walk(&board, 40).await;
+    assert_eq!(all.len(), 151);
+    assert!(ids(&all).contains(&"odd".to_owned()));
+    let report = replayed(&stack, &["--from-earliest", "--online"]).await;
+    assert_eq!(report[0]["report"]["applied"], 151);
+}
+
+#[tokio::test]
+async fn what_a_replay_is_the_first_to_find_unreadable_gets_its_dead_letter() {
+    let stack = Stack::start().await;
+    let _board = stack.serve_with(&["--no-consumers"]).await;
+    let topic = stack.name("message-board");
+    assert!(stack.run(&["produce", "--topic", &topic, "no message"]).await.status.success());
+    let report = replayed(&stack, &["--from-earliest"]).await;
+    assert_eq!(report[0]["report"]["poison"], 1);
+    let letters = format!("{topic}.dlq");
+    let read = async || {
+        let read = stack.run(&["consume", "--topic", &letters, "--until-end"]).await;
+        String::from_utf8(read.stdout).unwrap().lines().count()
+    };
+    assert_eq!(read().await, 1);
+    replayed(&stack, &["--from-earliest"]).await;
+    assert_eq!(read().await, 1, "once is enough");
+}
+
+#[tokio::test]
+async fn a_range_without_a_record_is_refused_before_anything_is_changed() {
+    let stack = Stack::start().await;
+    let board = stack.serve().await;
+    board.post("here", "me").await.unwrap().error_for_status().unwrap();
+    let state = board::caught_up(&stack, SOON).await;
+    for range in [
+        &["--from-time", "2100-01-01T00:00:00Z"][..],
+        &["--from-time", "1h", "--until", "2h"],
+        &["--from-offset", "0=999"],
+    ] {
+        let refused = stack.run(&[&["replay", "--online"][..], range].concat()).await;
+        assert_eq!(refused.status.code(), Some(2), "{range:?}: {refused:?}");
+    }
+    assert_eq!(State::of(&stack).await, state);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test, with the services' addresses in the environment (make test). With arguments, only Rust tests whose names
-# contain them. Ends with the runners' closing lines, once more and together, so that they are where one looks.
+# Every test, with the services' addresses in the environment (make test). With arguments, those of `cargo test`: `--test
+# board`, or a part of tests' names. Ends with the runners' closing lines, once more and together, so that they are where one looks.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,7 +23,11 @@ suite() {
 }
 
 : >"$closing"
-suite rust '^(test result:|error: .*failed|    [a-z_:]+$)' cargo test --locked --no-fail-fast ${1:+-- "$@"}
+suite rust '^(test result:|error: .*failed|    [a-z_:]+$)' cargo test --locked --no-fail-fast "$@"
+if grep -q '^  test result' "$closing" && ! grep -qE '^  test result: .* [1-9][0-9]* passed' "$closing"; then
+    echo "  no test ran" | tee -a "$closing"
+    failed=1
+fi
 if [ $# = 0 ]; then
     suite browser '^ℹ (tests|pass|fail|cancelled|skipped|duration_ms) ' tests/browser/run.sh
 fi

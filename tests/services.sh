@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Real Kafka and Redis for the tests and for `make run`, on a Debian or Ubuntu machine, without containers.
 #
-#   tests/services.sh install                  what is missing: packages, Kafka's jars, the browser tests' modules
+#   tests/services.sh install [OPTION]         what is missing: packages, Kafka's jars, the browser tests' modules
 #   tests/services.sh start [OPTION…] [NAME]   starts both, writes target/services/NAME/env, prints its path
 #   tests/services.sh stop [NAME]              stops them; without a name, every set that was started here
 #   tests/services.sh run [OPTION…] -- CMD…    starts, runs CMD with their addresses in its environment, stops,
 #                                              and ends with CMD's exit code
+# Options of install, start and run:
+#   --servers-only    install what Kafka and Redis need, and nothing for the tests
 # Options of start and run:
 #   --name NAME       keep the data under target/services/NAME, for the next time (run: thrown away by default)
 #   --usual-ports     9092 and 6379 where they are free, so that every tool finds them by default
@@ -19,11 +21,12 @@
 #   KBOARD_TEST_DIR           where the servers' logs are, and where tests put those of their own servers
 set -euo pipefail
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 LIBS=$ROOT/target/kafka/libs
 FORMATTED=$ROOT/target/kafka/formatted
 SERVICES=$ROOT/target/services
 START_TIMEOUT=90
+SERVERS_ONLY=no
 
 say() { printf 'services: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -35,25 +38,44 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-chromium_path() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+# Ubuntu's package of Chromium is a command that asks for a snap; only one that answers is one.
+chromium_path() {
+    local name
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        have "$name" && "$name" --version >/dev/null 2>&1 && { command -v "$name"; return; }
+    done
+    return 1
+}
 
-# The commands the tests need and the package that brings each.
+# The major version that "$@" tells, or 0.
+major() { "$@" 2>&1 | sed -n 's/[^0-9]*\([0-9]\{1,\}\).*/\1/p;q' | grep . || echo 0; }
+
+# Kafka 4 runs on Java 17 and up. A distribution's default may be older while a newer one is there.
+java_package() {
+    local package
+    for package in openjdk-21-jre-headless openjdk-17-jre-headless; do
+        [ -z "$(apt-cache madison "$package" 2>/dev/null)" ] || { echo "$package"; return; }
+    done
+    echo default-jre-headless
+}
+
+# What is needed and the package that brings each.
 missing_packages() {
-    have java || echo default-jre-headless
+    have java && [ "$(major java -version)" -ge 17 ] || java_package
     have mvn || echo maven
     have redis-server && have redis-cli || echo redis-server
     have kcat || echo kcat
-    have curl || echo curl
     have cc && have make || echo build-essential
+    [ "$SERVERS_ONLY" = no ] || return 0
     have promtool || echo prometheus
-    have node || echo nodejs
+    have node && [ "$(major node --version)" -ge 18 ] || echo nodejs
     have npm || echo npm
     chromium_path >/dev/null || echo chromium
 }
 
 # Debian starts a service as soon as its package is there; ours run on ports of their own, so forbid that meanwhile.
 apt_install() {
-    local policy=/usr/sbin/policy-rc.d status=0
+    local policy=/usr/sbin/policy-rc.d status=0 package
     [ "$(id -u)" = 0 ] || have sudo || die "not root and no sudo: can't install $*"
     have apt-get || die "no apt-get here: install $* by hand"
     say "installing $*"
@@ -61,20 +83,23 @@ apt_install() {
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod +x "$policy"
     fi
-    {
-        as_root apt-get -qq update &&
-            as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"
-    } >&2 || status=$?
+    get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >&2; }
+    # One name that the distribution doesn't know must not keep the others away.
+    get "$@" || for package in "$@"; do get "$package" || status=1; done
     [ -z "$policy" ] || as_root rm -f "$policy"
     return "$status"
 }
 
 install_packages() {
     local packages missing
+    [ -n "$(missing_packages)" ] || return 0
+    # The lists first: which packages there are decides which are asked for.
+    as_root apt-get -qq update >&2 || say "apt-get update failed"
     mapfile -t packages < <(missing_packages)
-    [ ${#packages[@]} = 0 ] || apt_install "${packages[@]}" || say "apt-get failed"
+    apt_install "${packages[@]}" || say "apt-get failed"
     missing=$(missing_packages | tr '\n' ' ')
-    [ -z "$missing" ] || die "still missing, install by hand: $missing"
+    [ -z "$missing" ] ||
+        die "still missing or too old, install by hand: $missing(Java 17, Node 18, and a Chromium or Chrome that is no snap)"
 }
 
 # Copies FILE's checksum to STAMP after "$@" succeeded; does nothing when it is already there.
@@ -120,6 +145,7 @@ install() {
     flock 9
     once_for "$ROOT/tests/kafka/pom.xml" "$ROOT/target/kafka/fetched" fetch_kafka || die "no Kafka: Maven failed"
     once_for "$ROOT/target/kafka/fetched" "$ROOT/target/kafka/is-formatted" format_kafka || die "can't format Kafka's data"
+    [ "$SERVERS_ONLY" = no ] || { exec 9>&-; return; }
     once_for "$ROOT/tests/browser/package-lock.json" "$ROOT/target/kafka/browser-modules" fetch_browser_modules ||
         die "no browser tests: npm failed"
     [ -d "$ROOT/tests/browser/node_modules" ] || { rm -f "$ROOT/target/kafka/browser-modules"; die "node_modules went away: run again"; }
@@ -215,7 +241,7 @@ export KBOARD_TEST_KAFKA=$KAFKA
 export KBOARD_TEST_REDIS=$REDIS
 export KBOARD_TEST_KAFKA_LIBS=$LIBS
 export KBOARD_TEST_REDIS_SERVER=$(command -v redis-server)
-export KBOARD_TEST_CHROMIUM=$(chromium_path)
+export KBOARD_TEST_CHROMIUM=$(chromium_path || true)
 export KBOARD_TEST_DIR=$dir
 ENV
     say "Kafka $KAFKA, $REDIS"
@@ -272,6 +298,7 @@ main() {
         case $1 in
             --name) name=${2:?--name NAME}; shift 2 ;;
             --usual-ports) usual=yes; shift ;;
+            --servers-only) SERVERS_ONLY=yes; shift ;;
             --) shift; break ;;
             -*) die "unknown option $1" ;;
             *) break ;;

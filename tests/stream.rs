@@ -14,6 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const SOON: Duration = Duration::from_secs(20);
+/// Half a request is given up after at most 15 s; the rest is the test machine's.
+const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// A board with message number 1 on it: who watches an empty board while more than a window's worth of messages comes
 /// at once is told to start over.
@@ -274,12 +276,16 @@ async fn idle_streams_and_slow_requests_do_not_hold_a_post_up() {
     for mut stream in streams {
         assert!(stream.until(|body| body.contains(&posted[0])).await);
     }
-    // A body that doesn't come in time is given up.
-    let mut unfinished = slow.pop().unwrap();
-    let mut answer = Vec::new();
-    let closed = tokio::time::timeout(SOON, unfinished.read_to_end(&mut answer)).await;
-    closed.expect("the server gave the request up").unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+    // What doesn't come in time is given up, and who sent half a body is told so.
+    let ends = slow.into_iter().map(|mut socket| async move {
+        let mut answer = Vec::new();
+        let closed = tokio::time::timeout(GIVEN_UP, socket.read_to_end(&mut answer)).await;
+        closed.expect("the server gave the request up").unwrap();
+        answer
+    });
+    let answers = join_all(ends).await;
+    let told = answers.iter().filter(|answer| answer.starts_with(b"HTTP/1.1 408")).count();
+    assert!(told >= 200, "{told}");
 }
 
 #[tokio::test]

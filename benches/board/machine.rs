@@ -33,7 +33,7 @@ impl Machine {
             kernel: kernel.trim().to_owned(),
             kboard: version(services.kboard().arg("--version")),
             redis: version(Command::new("redis-server").arg("--version")),
-            kafka: std::env::var("KBOARD_BENCH_KAFKA_VERSION").unwrap_or_else(|_| "unknown".into()),
+            kafka: std::env::var("KBOARD_TEST_KAFKA_VERSION").unwrap_or_else(|_| "unknown".into()),
         }
     }
 

@@ -27,8 +27,6 @@ pub const REGISTRY: &[App] = &[board::APP];
 pub struct App {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it is, for people.
-    pub title: &'static str,
     /// The topics it needs.
     pub topics: fn(&Prefix) -> Vec<TopicSpec>,
     /// The consumer groups it runs.

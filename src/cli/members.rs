@@ -14,30 +14,31 @@ pub struct Members {
 }
 
 impl Members {
-    /// Starts a member of each group.
+    /// Starts a member of each group. A member works until the process is asked to end; one that ends before, because
+    /// it failed, asks that itself: a server whose messages nobody shows any more had better be started anew.
     pub fn start(services: &Services, groups: impl IntoIterator<Item = &'static GroupSpec>) -> Self {
         let mut members = Self { tasks: JoinSet::new(), health: Vec::new() };
         for group in groups {
             let (name, health) = (services.prefix.apply(group.name), GroupHealth::default());
             let member = (group.run)(services.clone(), health.clone());
             members.health.push((name.clone(), health));
-            members.tasks.spawn(async move { member.await.with_context(|| format!("group {name}")) });
+            let ends_with_it = services.shutdown.clone().drop_guard();
+            members.tasks.spawn(async move {
+                let _ends_with_it = ends_with_it;
+                member.await.with_context(|| format!("group {name}"))
+            });
         }
         members
     }
 
-    /// Waits until every member has ended. One that fails ends the process's other parts too.
+    /// Waits until every member has ended.
     ///
     /// # Errors
     /// The first failure.
-    pub async fn join(mut self, services: &Services) -> anyhow::Result<()> {
+    pub async fn join(mut self) -> anyhow::Result<()> {
         let mut result = Ok(());
         while let Some(ended) = self.tasks.join_next().await {
-            let ended = ended.context("a consumer group's task panicked").and_then(|ended| ended);
-            if ended.is_err() {
-                services.shutdown.cancel();
-            }
-            result = result.and(ended);
+            result = result.and(ended.context("a consumer group's task panicked").and_then(|ended| ended));
         }
         result
     }

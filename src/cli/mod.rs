@@ -55,6 +55,8 @@ pub enum Status {
     Success,
     /// It ran to its end, but some of what it was asked for failed (already reported).
     Partial,
+    /// A signal ended it before all of it was done.
+    Interrupted,
 }
 
 /// Runs one invocation and reports its failure, if any, on stderr.
@@ -62,6 +64,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match dispatch(cli) {
         Ok(Status::Success) => ExitCode::SUCCESS,
         Ok(Status::Partial) => ExitCode::from(1),
+        Ok(Status::Interrupted) => ExitCode::from(shutdown::INTERRUPTED),
         // A reader that went away (`kboard topics list | head -1`) is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -72,6 +75,12 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<Status> {
+    // These two tell of kboard itself: no wrong setting keeps them from it.
+    match &cli.command {
+        Command::Completions(args) => return completions::run(args),
+        Command::Man(args) => return man::run(args),
+        _ => {}
+    }
     let resolved = cli.settings.resolve()?;
     let settings = Settings::from_resolved(&resolved)?;
     crate::telemetry::logs::start(&settings)?;
@@ -79,8 +88,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     runtime.block_on(async {
         match cli.command {
             Command::Config(args) => config::run(&args, &resolved),
-            Command::Completions(args) => completions::run(&args),
-            Command::Man(args) => man::run(&args),
+            Command::Completions(_) | Command::Man(_) => Ok(Status::Success), // see above
             Command::Serve(args) => serve::run(&args, &settings).await,
             Command::Consume(args) => consume::run(args, &settings).await,
             Command::Produce(args) => produce::run(args, &settings).await,

@@ -1,24 +1,26 @@
 //! `kboard replay`: rebuilds projections from the log, beside the live state, and puts them in its place in one step.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use futures::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
+use krafka::admin::TopicPartition as AdminPartition;
 use krafka::consumer::TopicPartition;
 use serde::Serialize;
 
 use super::output::{self, Format};
 use super::{Status, shutdown, start, time};
-use crate::apps::{self, GroupSpec, Services};
+use crate::apps::{self, GroupSpec, Prefix, Services};
 use crate::config::Settings;
+use crate::kafka::Cluster;
 use crate::kafka::admin::groups;
 use crate::kafka::log::{self, PartitionLog};
-use crate::kafka::replay::{Progress, Range, Report};
+use crate::kafka::replay::{Part, Progress, Range, Report};
 
-/// Records a second that a dry run assumes, until the replay itself knows better: what one process of this build does
-/// on a machine of two cores (benches/README.md).
+/// Records a second that a dry run assumes: the least that `benches/board drain` is to show of one process.
 const ASSUMED_RATE: f64 = 100_000.0;
 /// How often the progress bar looks.
 const TICK: Duration = Duration::from_millis(100);
@@ -86,12 +88,21 @@ fn partition_offset(text: &str) -> Result<(i32, i64), String> {
 /// Replays.
 pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     let stop = shutdown::on_signal()?;
+    let prefix = Prefix(settings.topic_prefix.clone());
+    let groups = chosen(&args.groups, &prefix)?;
+    let mut outcomes = Vec::with_capacity(groups.len());
+    if args.dry_run {
+        let cluster = Cluster::new(settings.kafka.clone());
+        for group in groups {
+            outcomes.push(estimate(args, group, &cluster, &prefix).await?);
+        }
+        output::print(args.output, &outcomes, |outcomes| table(outcomes))?;
+        return Ok(Status::Success);
+    }
     let services = start::services(settings, stop).await?;
-    let groups = chosen(&args.groups, &services)?;
     for group in &groups {
         refuse_if_active(args, group, &services).await?;
     }
-    let mut outcomes = Vec::with_capacity(groups.len());
     for group in groups {
         outcomes.push(replay(args, group, &services).await?);
     }
@@ -100,20 +111,25 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     Ok(Status::Success)
 }
 
-fn chosen(names: &[String], services: &Services) -> anyhow::Result<Vec<&'static GroupSpec>> {
+async fn estimate(args: &Args, group: &GroupSpec, cluster: &Cluster, prefix: &Prefix) -> anyhow::Result<Outcome> {
+    let records = range(args, group, cluster, prefix).await?.len();
+    let estimated_seconds = Some(records as f64 / ASSUMED_RATE);
+    Ok(Outcome { group: prefix.apply(group.name), records, estimated_seconds, report: None })
+}
+
+fn chosen(names: &[String], prefix: &Prefix) -> anyhow::Result<Vec<&'static GroupSpec>> {
     if names.is_empty() {
         return Ok(apps::groups().collect());
     }
-    let known = || apps::groups().map(|group| services.prefix.apply(group.name)).collect::<Vec<_>>().join(", ");
+    let known = || apps::groups().map(|group| prefix.apply(group.name)).collect::<Vec<_>>().join(", ");
     let find = |name: &String| {
-        apps::group(name, &services.prefix)
-            .with_context(|| format!("no app owns a group {name:?}; there are: {}", known()))
+        apps::group(name, prefix).with_context(|| format!("no app owns a group {name:?}; there are: {}", known()))
     };
     names.iter().map(find).collect()
 }
 
 async fn refuse_if_active(args: &Args, group: &GroupSpec, services: &Services) -> anyhow::Result<()> {
-    if args.online || args.dry_run {
+    if args.online {
         return Ok(());
     }
     let name = services.prefix.apply(group.name);
@@ -131,16 +147,10 @@ async fn refuse_if_active(args: &Args, group: &GroupSpec, services: &Services) -
 
 async fn replay(args: &Args, group: &'static GroupSpec, services: &Services) -> anyhow::Result<Outcome> {
     let name = services.prefix.apply(group.name);
-    let range = range(args, group, services).await?;
+    let range = range(args, group, &services.cluster, &services.prefix).await?;
     let records = range.len();
-    if args.dry_run {
-        let estimated_seconds = Some(records as f64 / ASSUMED_RATE);
-        return Ok(Outcome { group: name, records, estimated_seconds, report: None });
-    }
-    let ends: Vec<_> = range
-        .partitions
-        .iter()
-        .map(|(log, _, end)| (TopicPartition::new(log.topic(), log.partition()), *end))
+    let ends: Vec<_> = (range.parts.iter())
+        .map(|part| (TopicPartition::new(part.log.topic(), part.log.partition()), part.to))
         .collect();
     let progress = Progress { cancelled: services.shutdown.child_token(), ..Progress::default() };
     let bar = tokio::spawn(show(name.clone(), records, progress.clone()));
@@ -154,25 +164,27 @@ async fn replay(args: &Args, group: &'static GroupSpec, services: &Services) -> 
     Ok(Outcome { group: name, records, estimated_seconds: None, report: Some(report) })
 }
 
-async fn range(args: &Args, group: &GroupSpec, services: &Services) -> anyhow::Result<Range> {
-    let mut partitions = Vec::new();
+async fn range(args: &Args, group: &GroupSpec, cluster: &Cluster, prefix: &Prefix) -> anyhow::Result<Range> {
+    let seen = groups::offsets(cluster, &prefix.apply(group.name)).await?;
+    let mut parts = Vec::new();
     for topic in group.topics {
-        let logs = log::open(&services.cluster, &services.prefix.apply(topic)).await?;
+        let logs = log::open(cluster, &prefix.apply(topic)).await?;
         if let Some((partition, _)) =
             args.from_offset.iter().find(|(partition, _)| !logs.iter().any(|log| log.partition() == *partition))
         {
             bail!("--from-offset {partition}=…: the topic has partitions 0 to {}", logs.len().saturating_sub(1));
         }
-        let bounds = logs.into_iter().map(|log| async move {
-            let (from, to) = bounds(args, &log).await?;
-            anyhow::Ok((log, from, to))
-        });
-        partitions.extend(try_join_all(bounds).await?);
+        parts.extend(try_join_all(logs.into_iter().map(|log| part(args, log, &seen))).await?);
     }
-    Ok(Range { partitions })
+    let range = Range { parts };
+    // From the start it may be empty: the board is. What was asked for in particular must be there.
+    if range.is_empty() && !args.from_earliest {
+        bail!("there is no record in that range: the state would be empty afterwards");
+    }
+    Ok(range)
 }
 
-async fn bounds(args: &Args, log: &PartitionLog) -> anyhow::Result<(i64, i64)> {
+async fn part(args: &Args, log: PartitionLog, seen: &HashMap<AdminPartition, i64>) -> anyhow::Result<Part> {
     let start = log.start().await?;
     let end = match args.until {
         Some(time) => log.at(time.as_millisecond()).await?,
@@ -181,10 +193,15 @@ async fn bounds(args: &Args, log: &PartitionLog) -> anyhow::Result<(i64, i64)> {
     let named = args.from_offset.iter().find(|(partition, _)| *partition == log.partition());
     let from = match (args.from_time, named) {
         (Some(time), _) => log.at(time.as_millisecond()).await?,
+        (None, Some((partition, offset))) if !(start..=end).contains(offset) => {
+            bail!("--from-offset {partition}={offset}: the partition has the offsets {start} to {end}");
+        }
         (None, Some((_, offset))) => *offset,
         (None, None) => start,
     };
-    Ok((from.clamp(start, end.max(start)), end.max(start)))
+    let seen = seen.get(&AdminPartition::new(log.topic(), log.partition())).copied().unwrap_or(0);
+    let to = end.max(start);
+    Ok(Part { from: from.clamp(start, to), to, seen, log })
 }
 
 /// Draws the progress on a terminal; elsewhere indicatif draws nothing.

@@ -4,7 +4,7 @@ use super::members::Members;
 use super::{Status, shutdown, start};
 use crate::apps;
 use crate::config::Settings;
-use crate::web::{assets, health};
+use crate::web::{self, assets, health};
 
 /// Serve the apps' pages and APIs, and run their consumer groups.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,7 @@ pub struct Args {
 pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     raise_file_limit();
     let stop = shutdown::on_signal()?;
+    let listener = web::server::bind(settings.listen, "--listen")?;
     let metrics = start::metrics()?;
     let services = start::services(settings, stop.clone()).await?;
     let groups = apps::groups().filter(|_| !args.no_consumers);
@@ -38,10 +39,11 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     for app in apps::REGISTRY {
         routes = (app.mount)(services.clone(), subscriber.clone()).await?.or(routes);
     }
-    let (address, server) = start::serve(settings.listen, "--listen", routes, stop.clone())?;
+    let address = listener.local_addr()?;
+    let server = tokio::spawn(web::server::serve(listener, routes, stop.clone()));
     tracing::info!(kafka = services.cluster.servers(), redis = services.redis.address(), "serving http://{address}");
     stop.cancelled().await;
-    let consumed = members.join(&services).await;
+    let consumed = members.join().await;
     server.await?;
     start::stop(&services).await;
     consumed.map(|()| Status::Success)

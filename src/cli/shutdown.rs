@@ -3,8 +3,8 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The exit code of a process that a second signal ended: 128 + SIGINT, as shells have it.
-const FORCED: i32 = 130;
+/// The exit code of a process that a signal ended before its work was done: 128 + SIGINT, as shells have it.
+pub const INTERRUPTED: u8 = 130;
 
 /// A token that the first SIGINT or SIGTERM cancels.
 ///
@@ -23,7 +23,7 @@ pub fn on_signal() -> anyhow::Result<CancellationToken> {
             }
             if cancelled.is_cancelled() {
                 tracing::warn!("second signal: ending at once");
-                std::process::exit(FORCED);
+                std::process::exit(INTERRUPTED.into());
             }
             tracing::info!("shutting down");
             cancelled.cancel();

@@ -1,6 +1,5 @@
 //! What every role of the apps starts with: Kafka and Redis connected, topics made, metrics on.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -11,15 +10,14 @@ use crate::apps::{self, Prefix, Services};
 use crate::backoff::Backoff;
 use crate::config::Settings;
 use crate::kafka::admin::ensure_topics;
-use crate::kafka::{Cluster, Producer};
-use crate::redis::Redis;
+use crate::kafka::{Cluster, KafkaError, Producer};
+use crate::redis::{Redis, RedisError};
 use crate::telemetry::metrics as m;
-use crate::web::{self, Routes};
 
 /// How often histograms are drained, so that they don't grow between scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the producer may take to send what it has at the end.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Installs the process's metrics and keeps them in order.
 pub fn metrics() -> anyhow::Result<PrometheusHandle> {
@@ -45,39 +43,45 @@ pub async fn services(settings: &Settings, shutdown: CancellationToken) -> anyho
     let deadline = Instant::now() + settings.startup_timeout;
     let topics = apps::topics(&prefix);
     let producer = async {
-        patiently("Kafka", deadline, &shutdown, || async { Ok(cluster.ping().await?) }).await?;
+        patiently("Kafka", deadline, &shutdown, KafkaError::is_retriable, || cluster.ping()).await?;
         for topic in ensure_topics(&cluster, &topics, &settings.topics).await? {
             let (partitions, replication_factor) = (topic.partitions, topic.replication_factor);
             tracing::info!(topic = topic.name, partitions, replication_factor, "created topic");
         }
         anyhow::Ok(Producer::start(&cluster, topics.iter().map(|topic| topic.name.clone())).await?)
     };
-    let redis = patiently("Redis", deadline, &shutdown, || async { Ok(Redis::connect(&settings.redis).await?) });
+    let connect = || Redis::connect(&settings.redis);
+    let redis = patiently("Redis", deadline, &shutdown, RedisError::is_retriable, connect);
     let (producer, redis) = tokio::try_join!(producer, redis)?;
     Ok(Services { cluster, producer, redis, prefix, shutdown })
 }
 
-/// Tries until `deadline`, telling once that it waits.
-async fn patiently<T, F>(
+/// Tries until `deadline`, telling once that it waits; what waiting can't cure ends it at once.
+async fn patiently<T, E, F>(
     what: &str,
     deadline: Instant,
     shutdown: &CancellationToken,
+    is_retriable: impl Fn(&E) -> bool,
     attempt: impl Fn() -> F,
 ) -> anyhow::Result<T>
 where
-    F: Future<Output = anyhow::Result<T>>,
+    E: std::error::Error + Send + Sync + 'static,
+    F: Future<Output = Result<T, E>>,
 {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     loop {
         match attempt().await {
             Ok(value) => return Ok(value),
-            Err(error) if Instant::now() >= deadline => return Err(error.context(format!("{what} is not there"))),
+            Err(error) if !is_retriable(&error) => return Err(error.into()),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(anyhow::Error::new(error).context(format!("{what} is not there")));
+            }
             Err(error) => {
                 if !backoff.is_failing() {
-                    tracing::warn!("waiting for {what}: {error:#}");
+                    tracing::warn!("waiting for {what}: {error}");
                 }
                 tokio::select! {
-                    () = shutdown.cancelled() => return Err(error.context("interrupted")),
+                    () = shutdown.cancelled() => return Err(anyhow::Error::new(error).context("interrupted")),
                     () = tokio::time::sleep(backoff.after_failure()) => {}
                 }
             }
@@ -89,19 +93,4 @@ where
 pub async fn stop(services: &Services) {
     services.producer.close(FLUSH_TIMEOUT).await;
     services.redis.close().await;
-}
-
-/// Serves `routes` on `address` in the background.
-///
-/// # Errors
-/// When the address is taken; `flag` is named as what to change.
-pub fn serve(
-    address: SocketAddr,
-    flag: &str,
-    routes: Routes,
-    shutdown: CancellationToken,
-) -> anyhow::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
-    let listener = web::server::bind(address, flag)?;
-    let bound = listener.local_addr()?;
-    Ok((bound, tokio::spawn(web::server::serve(listener, routes, shutdown))))
 }

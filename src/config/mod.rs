@@ -1,18 +1,21 @@
 //! Settings: flag > environment (`KBOARD_*`) > `kboard.toml` > default.
 //!
-//! [`table`] declares every setting once, [`sources`] finds out who set it, and [`Settings`] is the typed result that
+//! [`table`] declares every setting once, [`sources`] finds out who set it, [`values`] reads it, and [`Settings`] is the typed result that
 //! the rest of the program is given. Nothing below `cli` reads a flag or a variable.
 
 pub mod sources;
 pub mod table;
 pub mod tls;
+mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use sources::{Resolved, Source};
+use values::Values;
+
+pub use values::{display_value, masked_url, parse_duration};
 
 /// Why the settings can't be used; every message names the setting and who set it.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +203,10 @@ fn kafka_settings(values: &Values) -> Result<KafkaSettings, ConfigError> {
     }
     let tls = match values.text("kafka-tls").as_deref() {
         Some("true") => Some(Tls { ca: values.path("kafka-tls-ca"), identity: identity(values)? }),
-        Some("false") | None => None,
+        Some("false") | None => {
+            reject_unused(values, &["kafka-tls-ca", "kafka-tls-cert", "kafka-tls-key"], "kafka-tls is not true")?;
+            None
+        }
         Some(_) => return Err(values.error("kafka-tls", "expected true or false")),
     };
     Ok(KafkaSettings {
@@ -209,6 +215,14 @@ fn kafka_settings(values: &Values) -> Result<KafkaSettings, ConfigError> {
         sasl: sasl(values)?,
         session_timeout: values.duration("kafka-session-timeout")?,
     })
+}
+
+/// Refuses settings that would protect a connection and don't, because another one is missing.
+fn reject_unused(values: &Values, keys: &[&'static str], because: &str) -> Result<(), ConfigError> {
+    match keys.iter().find(|key| values.text(key).is_some()) {
+        Some(key) => Err(values.error(key, &format!("has no effect: {because}"))),
+        None => Ok(()),
+    }
 }
 
 fn identity(values: &Values) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
@@ -222,7 +236,10 @@ fn identity(values: &Values) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> 
 
 fn sasl(values: &Values) -> Result<Option<Sasl>, ConfigError> {
     let mechanism = match values.text("kafka-sasl-mechanism").map(|name| name.to_lowercase()).as_deref() {
-        None => return Ok(None),
+        None => {
+            reject_unused(values, &["kafka-sasl-username", "kafka-sasl-password"], "kafka-sasl-mechanism is not set")?;
+            return Ok(None);
+        }
         Some("plain") => SaslMechanism::Plain,
         Some("scram-sha-256") => SaslMechanism::ScramSha256,
         Some("scram-sha-512") => SaslMechanism::ScramSha512,
@@ -240,6 +257,13 @@ fn redis_settings(values: &Values) -> Result<RedisSettings, ConfigError> {
     if !matches!(url.scheme(), "redis" | "rediss") || url.host_str().is_none_or(str::is_empty) {
         return Err(invalid("expected redis://host:port or rediss://host:port".to_owned()));
     }
+    if url.scheme() == "redis" {
+        reject_unused(
+            values,
+            &["redis-tls-ca"],
+            "the URL begins with redis://, which is without TLS; rediss:// is with",
+        )?;
+    }
     if let Some(username) = values.text("redis-username") {
         url.set_username(&username).map_err(|()| values.error("redis-username", "can't be put into the URL"))?;
     }
@@ -247,76 +271,6 @@ fn redis_settings(values: &Values) -> Result<RedisSettings, ConfigError> {
         url.set_password(Some(&password)).map_err(|()| values.error("redis-password", "can't be put into the URL"))?;
     }
     Ok(RedisSettings { url, tls_ca: values.path("redis-tls-ca") })
-}
-
-/// Typed reads of the resolved values.
-struct Values<'a>(&'a [Resolved]);
-
-impl Values<'_> {
-    fn get(&self, key: &'static str) -> Option<&Resolved> {
-        self.0.iter().find(|resolved| resolved.setting.key == key)
-    }
-
-    fn text(&self, key: &'static str) -> Option<String> {
-        self.get(key).and_then(|resolved| resolved.value.clone())
-    }
-
-    fn path(&self, key: &'static str) -> Option<PathBuf> {
-        self.text(key).map(PathBuf::from)
-    }
-
-    fn parse<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<Option<T>, ConfigError> {
-        let Some(text) = self.text(key) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| self.error(key, &format!("expected {expected}")))
-    }
-
-    fn required<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<T, ConfigError> {
-        self.parse(key, expected)?.ok_or_else(|| self.error(key, &format!("expected {expected}")))
-    }
-
-    fn duration(&self, key: &'static str) -> Result<Duration, ConfigError> {
-        parse_duration(&self.text(key).unwrap_or_default()).map_err(|reason| self.error(key, &reason))
-    }
-
-    fn error(&self, key: &'static str, reason: &str) -> ConfigError {
-        let (value, source_) = match self.get(key) {
-            Some(resolved) => (display_value(resolved), resolved.source.clone()),
-            None => (String::new(), Source::Default),
-        };
-        ConfigError::Value { key, value, source_, reason: reason.to_owned() }
-    }
-}
-
-/// Reads a duration such as `500ms`, `10s` or `1h 30m`.
-///
-/// # Errors
-/// A sentence that shows the right form.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || format!("expected a duration such as 500ms, 10s or 1h 30m, not {text:?}");
-    let duration: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
-    Duration::try_from(duration).map_err(|_| expected())
-}
-
-/// The value as it may be shown: secrets, and passwords inside URLs, are masked.
-pub fn display_value(resolved: &Resolved) -> String {
-    match &resolved.value {
-        None => String::new(),
-        Some(_) if resolved.setting.secret => "********".to_owned(),
-        Some(text) => match text.parse::<url::Url>() {
-            Ok(url) if url.password().is_some() => masked_url(&url),
-            _ => text.clone(),
-        },
-    }
-}
-
-/// The URL with its password hidden.
-pub fn masked_url(url: &url::Url) -> String {
-    let mut url = url.clone();
-    if url.password().is_some() {
-        // A URL that has a password can have another one, so this can't fail.
-        let _ = url.set_password(Some("********"));
-    }
-    url.to_string()
 }
 
 #[cfg(test)]
@@ -364,6 +318,13 @@ mod tests {
     fn unknown_names_are_reported() {
         let message = |result: Result<Vec<Resolved>, ConfigError>| result.unwrap_err().to_string();
         assert!(message(resolve(&[], &[("KBOARD_KAFAK", "x")], "")).contains("KBOARD_KAFAK"));
+        // What Kubernetes tells every container of a service called kboard.
+        let service = [
+            ("KBOARD_SERVICE_HOST", "10.0.0.1"),
+            ("KBOARD_PORT", "tcp://10.0.0.1:3000"),
+            ("KBOARD_PORT_3000_TCP", "x"),
+        ];
+        assert!(resolve(&[], &service, "").is_ok());
         assert!(message(resolve(&[], &[], "kafak = 1")).contains("kafak"));
         assert!(message(resolve(&[], &[], "kafka = [1]")).contains("kafka"));
         assert!(message(resolve(&[], &[], "= x")).contains("TOML"));
@@ -376,6 +337,9 @@ mod tests {
             ("kafka", ""),
             ("kafka-tls", "maybe"),
             ("kafka-tls-cert", "x.pem"),
+            ("kafka-tls-ca", "x.pem"),
+            ("kafka-sasl-password", "x"),
+            ("redis-tls-ca", "x.pem"),
             ("kafka-sasl-mechanism", "kerberos"),
             ("kafka-sasl-mechanism", "plain"),
             ("kafka-session-timeout", "soon"),
@@ -384,7 +348,12 @@ mod tests {
             ("replication-factor", "x"),
             ("log-format", "xml"),
         ] {
-            let flags = [(key, value), ("kafka-tls", if key == "kafka-tls" { value } else { "true" })];
+            let tls = match key {
+                "kafka-tls" => value,
+                "kafka-tls-ca" => "false",
+                _ => "true",
+            };
+            let flags = [(key, value), ("kafka-tls", tls)];
             let resolved = resolve(&flags, &[], "").unwrap();
             let error = Settings::from_resolved(&resolved).unwrap_err().to_string();
             assert!(error.contains("kafka-sasl-username") || error.contains(key), "{error}");
@@ -406,5 +375,9 @@ mod tests {
         let shown: String = resolved.iter().map(display_value).chain([format!("{settings:?}")]).collect();
         assert!(shown.contains("user"));
         assert!(!shown.contains("hunter2"), "{shown}");
+        // With a character that has to be escaped, it is no URL.
+        let resolved = resolve(&[("redis", "redis://user:hun#ter2@cache:6379")], &[], "").unwrap();
+        let error = Settings::from_resolved(&resolved).unwrap_err().to_string();
+        assert!(error.contains("@cache:6379") && !error.contains("ter2"), "{error}");
     }
 }

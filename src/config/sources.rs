@@ -56,6 +56,9 @@ pub struct Sources {
 /// Variables that are ours but no settings.
 const OTHER_VARIABLES: &[&str] = &["KBOARD_CONFIG"];
 
+/// Beginnings of variables that others set: the tests, and Kubernetes for a service that is called kboard.
+const NOT_OURS: &[&str] = &["KBOARD_TEST_", "KBOARD_SERVICE_", "KBOARD_PORT"];
+
 impl Sources {
     /// Applies the precedence to every setting.
     ///
@@ -85,7 +88,7 @@ impl Sources {
     fn reject_unknown_variables(&self) -> Result<(), ConfigError> {
         let unknown = self.environment.keys().find(|name| {
             name.starts_with("KBOARD_")
-                && !name.starts_with("KBOARD_TEST_")
+                && !NOT_OURS.iter().any(|prefix| name.starts_with(prefix))
                 && !OTHER_VARIABLES.contains(&name.as_str())
                 && !SETTINGS.iter().any(|setting| setting.env() == **name)
         });

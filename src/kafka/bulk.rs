@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::partition::{Chooser, Partitioner};
 use super::{Cluster, KafkaError, lookup};
 
-/// The size a batch may grow to while the one before it is on its way; larger batches gain nothing (measured).
+/// The size a batch may grow to while the one before it is on its way.
 const BATCH_BYTES: usize = 512 * 1024;
 /// Records that wait for Kafka take at most this many bytes; then [`BulkProducer::send`] waits.
 const BUFFER_BYTES: usize = 16 * 1024 * 1024;

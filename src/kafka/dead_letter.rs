@@ -24,6 +24,8 @@ pub const GROUP: &str = "x-dlq-group";
 pub const ERROR: &str = "x-dlq-error";
 /// How often it was tried.
 pub const ATTEMPTS: &str = "x-dlq-attempts";
+/// How many bytes its value had, when the dead-letter topic does not take it.
+pub const VALUE_BYTES: &str = "x-dlq-value-bytes";
 /// When it was given up, in milliseconds since the epoch.
 pub const FAILED_AT: &str = "x-dlq-timestamp";
 
@@ -48,7 +50,9 @@ pub fn brief(reason: &str) -> &str {
     reason.char_indices().nth(REASON).map_or(reason, |(end, _)| &reason[..end])
 }
 
-/// Sends `record` to its dead-letter topic and waits for the acknowledgement.
+/// Sends `record` to its dead-letter topic and waits for the acknowledgement. One that the topic will never take, because
+/// somebody else made it with a smaller limit, goes without key and value: where it stands is told, and the partition
+/// moves on.
 ///
 /// # Errors
 /// When Kafka did not acknowledge it; the caller must try again before it moves on.
@@ -59,6 +63,21 @@ pub async fn send(
     error: &str,
     attempts: u32,
 ) -> Result<(), KafkaError> {
+    match producer.send(letter(group, record, error, attempts)).await {
+        Err(refused) if !refused.is_retriable() => {
+            tracing::warn!(topic = topic_of(&record.topic), error = %refused, "a dead letter goes without its value");
+            let mut letter = letter(group, record, error, attempts);
+            letter.key = None;
+            let bytes = letter.value.take().map_or(0, |value| value.len());
+            letter.headers.retain(|(name, _)| name.starts_with("x-dlq-"));
+            letter.headers.push((VALUE_BYTES.to_owned(), Some(Bytes::from(bytes.to_string()))));
+            producer.send(letter).await
+        }
+        result => result,
+    }
+}
+
+fn letter(group: &str, record: &ConsumerRecord, error: &str, attempts: u32) -> Outgoing {
     let mut headers: Headers = record.headers.clone();
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(Bytes::from(value))));
     add(ORIGIN_TOPIC, record.topic.to_string());
@@ -68,13 +87,11 @@ pub async fn send(
     add(ERROR, brief(error).to_owned());
     add(ATTEMPTS, attempts.to_string());
     add(FAILED_AT, now_ms().to_string());
-    producer
-        .send(Outgoing {
-            topic: topic_of(&record.topic),
-            key: record.key.clone(),
-            value: record.value.clone(),
-            headers,
-            timestamp: now_ms(),
-        })
-        .await
+    Outgoing {
+        topic: topic_of(&record.topic),
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers,
+        timestamp: now_ms(),
+    }
 }

@@ -89,6 +89,18 @@ pub enum KafkaError {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// A partition's leader has no record where there must be one.
+    #[error(
+        "{topic}[{partition}]: the leader has nothing from offset {offset} on, although there was more; was the log truncated?"
+    )]
+    LogEndsEarly {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+    },
     /// A certificate or key can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -112,7 +124,7 @@ impl KafkaError {
             Self::Connect { source, .. } | Self::Request { source, .. } => {
                 source.is_retriable() || matches!(source, KrafkaError::DeliveryTimeout { .. })
             }
-            Self::Read { .. } | Self::ConnectReader { .. } | Self::NoLeader { .. } => true,
+            Self::Read { .. } | Self::ConnectReader { .. } | Self::NoLeader { .. } | Self::LogEndsEarly { .. } => true,
             Self::UnknownTopic { .. }
             | Self::UnknownGroup { .. }
             | Self::UnknownPartition { .. }

@@ -1,24 +1,41 @@
 //! The log itself, read partition by partition and by offset, without a group: history and replays.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use krafka::ConsumerRecord;
+use krafka::consumer::AutoOffsetReset;
+use krafka::{CloseOptions, ConsumerRecord};
 use rskafka::chrono::{DateTime, Utc};
 use rskafka::client::error::{Error, ProtocolError};
 use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling};
 
 use super::{Cluster, KafkaError};
+use crate::backoff::Backoff;
 
 /// How long the broker may wait for data that isn't there; reads stay below the end of the log, so it has it.
 const MAX_WAIT_MS: i32 = 500;
 
+/// How long a leader may take to have what it is known to have.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Records that are read at once where rskafka can't.
+const CAREFUL_RECORDS: i32 = 1_000;
+
 /// One partition of a topic. Cheap to clone.
 #[derive(Clone)]
 pub struct PartitionLog {
+    cluster: Cluster,
     topic: Arc<str>,
     partition: i32,
     client: Arc<PartitionClient>,
+}
+
+/// A part of a log.
+pub struct Chunk {
+    /// Its records, in order.
+    pub records: Vec<ConsumerRecord>,
+    /// The offset at which it goes on; offsets before it that have no record here have none.
+    pub next: i64,
 }
 
 /// Opens every partition of `topic`, in order.
@@ -45,9 +62,15 @@ pub async fn open(cluster: &Cluster, topic: &str) -> Result<Vec<PartitionLog>, K
 /// When its leader doesn't answer.
 pub async fn open_partition(cluster: &Cluster, topic: &str, partition: i32) -> Result<PartitionLog, KafkaError> {
     let read = |source| KafkaError::Read { topic: topic.to_owned(), partition, source };
-    let client = cluster.reading().await?;
-    let client = client.partition_client(topic, partition, UnknownTopicHandling::Error).await.map_err(read)?;
-    Ok(PartitionLog { topic: topic.into(), partition, client: Arc::new(client) })
+    let client =
+        cluster.reading().await?.partition_client(topic, partition, UnknownTopicHandling::Error).await.map_err(read)?;
+    Ok(PartitionLog { cluster: cluster.clone(), topic: topic.into(), partition, client: Arc::new(client) })
+}
+
+impl std::fmt::Debug for PartitionLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
 }
 
 impl PartitionLog {
@@ -94,40 +117,73 @@ impl PartitionLog {
         self.client.get_offset(at).await.map_err(|source| self.failed(source))
     }
 
-    /// Reads records from `offset` on, about `bytes` of them, in order. None are there when `offset` is the end. An
-    /// offset that retention has removed is read as the start of the log.
+    /// Reads what there is from `from` on and below `to`, about `bytes` of it, in order; the end of the log is not below
+    /// `to`. Offsets that retention has removed are passed over.
     ///
     /// # Errors
-    /// When the leader doesn't answer.
-    pub async fn read(&self, offset: i64, bytes: i32) -> Result<Vec<ConsumerRecord>, KafkaError> {
-        let records = match self.client.fetch_records(offset, 1..bytes, MAX_WAIT_MS).await {
-            Ok((records, _)) => records,
-            Err(Error::ServerError { protocol_error: ProtocolError::OffsetOutOfRange, .. }) => {
-                let start = self.start().await?;
-                if start <= offset {
-                    return Ok(Vec::new());
-                }
-                self.client.fetch_records(start, 1..bytes, MAX_WAIT_MS).await.map_err(|source| self.failed(source))?.0
+    /// When the leader doesn't answer, or has less than it said.
+    pub async fn read(&self, from: i64, to: i64, bytes: i32) -> Result<Chunk, KafkaError> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+        loop {
+            let mut chunk = self.fetch(from, bytes).await?;
+            if chunk.next > from {
+                chunk.records.retain(|record| record.offset < to);
+                chunk.next = chunk.next.min(to);
+                return Ok(chunk);
             }
-            Err(source) => return Err(self.failed(source)),
-        };
-        Ok(records.into_iter().map(|found| self.record(found)).collect())
+            // A new leader knows of less, until its followers have told it what is replicated.
+            if Instant::now() >= deadline {
+                return Err(KafkaError::LogEndsEarly {
+                    topic: self.topic.to_string(),
+                    partition: self.partition,
+                    offset: from,
+                });
+            }
+            tokio::time::sleep(backoff.after_failure()).await;
+        }
     }
 
-    /// Reads the records of `from..to`, in order.
-    ///
-    /// # Errors
-    /// When the leader doesn't answer.
-    pub async fn read_range(&self, from: i64, to: i64, chunk_bytes: i32) -> Result<Vec<ConsumerRecord>, KafkaError> {
-        let mut records = Vec::new();
-        let mut next = from;
-        while next < to {
-            let chunk = self.read(next, chunk_bytes).await?;
-            let Some(last) = chunk.last() else { break };
-            next = last.offset + 1;
-            records.extend(chunk.into_iter().filter(|record| record.offset < to));
+    async fn fetch(&self, offset: i64, bytes: i32) -> Result<Chunk, KafkaError> {
+        match self.client.fetch_records(offset, 1..bytes, MAX_WAIT_MS).await {
+            Ok((records, _)) if !records.is_empty() => {
+                let records: Vec<_> = records.into_iter().map(|found| self.record(found)).collect();
+                let next = records.last().map_or(offset, |last| last.offset + 1);
+                Ok(Chunk { records, next })
+            }
+            Err(Error::ServerError { protocol_error: ProtocolError::OffsetOutOfRange, .. }) => {
+                Ok(Chunk { records: Vec::new(), next: self.start().await?.max(offset) })
+            }
+            // Nothing but markers of transactions, or nothing at all; or a header without a value, which rskafka takes
+            // for a broken record. krafka tells the one from the other.
+            Ok(_) | Err(Error::Request(_)) => self.fetch_carefully(offset).await,
+            Err(source) => Err(self.failed(source)),
         }
-        Ok(records)
+    }
+
+    /// Reads with the client of the groups, which makes a connection's worth of ado about it.
+    async fn fetch_carefully(&self, offset: i64) -> Result<Chunk, KafkaError> {
+        let what = || KafkaError::request(format!("read {}[{}]", self.topic, self.partition));
+        let kafka = self.cluster.consuming().await?;
+        let consumer = (kafka.consumer_without_group())
+            .auto_offset_reset(AutoOffsetReset::Earliest)
+            .max_poll_records(CAREFUL_RECORDS)
+            .build()
+            .await
+            .map_err(what())?;
+        let read = async {
+            consumer.assign(&self.topic, vec![self.partition]).await?;
+            consumer.seek(&self.topic, self.partition, offset).await?;
+            let records = consumer.poll(Duration::from_millis(MAX_WAIT_MS.unsigned_abs().into())).await?;
+            let position = consumer.position(&self.topic, self.partition).await;
+            Ok((records, position))
+        };
+        let read = read.await;
+        // Nothing is lost by a consumer that does not end in order: it has no group.
+        let _ = consumer.close_with(CloseOptions::new().timeout(Duration::from_secs(1))).await;
+        let (records, position) = read.map_err(what())?;
+        let next = records.last().map_or(offset, |last| last.offset + 1);
+        Ok(Chunk { next: next.max(position.unwrap_or(offset)), records })
     }
 
     fn record(&self, found: rskafka::record::RecordAndOffset) -> ConsumerRecord {

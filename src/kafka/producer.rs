@@ -12,6 +12,7 @@ use krafka::{CloseOptions, KrafkaError, Record};
 use super::event::Headers;
 use super::{Cluster, KafkaError};
 use crate::telemetry::instruments::ProducerInstruments;
+use crate::telemetry::metrics as m;
 
 /// How long a record may wait for its acknowledgement, retries included; then the caller hears of it.
 /// Below the 5 s in which a POST must be answered, above the second that a change of leader takes.
@@ -59,6 +60,8 @@ impl Producer {
             .build()
             .await
             .map_err(KafkaError::request("start the producer"))?;
+        // It has just spoken to a broker.
+        metrics::gauge!(m::PRODUCER_CONNECTED.name).set(1.0);
         let instruments = topics.into_iter().map(|topic| (topic.clone(), ProducerInstruments::new(&topic))).collect();
         Ok(Self { inner: Arc::new(producer), instruments: Arc::new(instruments) })
     }

@@ -60,6 +60,8 @@ struct State {
     seq: u64,
     /// The newest messages, oldest first, encoded.
     ring: VecDeque<Bytes>,
+    /// The reset event and the ring, once somebody needed them: after a new epoch all viewers do.
+    reset: Option<Bytes>,
 }
 
 /// A viewer's place in the feed: what it missed, and the events from here on.
@@ -85,27 +87,21 @@ impl Feed {
         length: usize,
         shutdown: CancellationToken,
     ) -> Result<Self, RedisError> {
-        let messages = subscriber.message_rx();
+        let (messages, reconnects) = (subscriber.message_rx(), subscriber.reconnect_rx());
         subscribe(subscriber, &window).await?;
         gauge!(m::REDIS_SUBSCRIPTIONS.name).increment(2.0);
         let shared = Shared { state: Mutex::default(), events: broadcast::channel(QUEUE).0, length };
         let feed = Self { shared: Arc::new(shared) };
         feed.resync(&window).await?;
-        let follower = Follower { feed: feed.clone(), window, subscriber: subscriber.clone(), stale: false };
-        let reconnects = subscriber.reconnect_rx();
+        let follower =
+            Follower { feed: feed.clone(), window, subscriber: subscriber.clone(), subscribed: true, stale: false };
         tokio::spawn(follower.follow(messages, reconnects, shutdown));
         Ok(feed)
     }
 
-    /// The id of the newest message; its `seq` is 0 while there is none.
-    pub fn newest(&self) -> EventId {
-        let state = self.state();
-        EventId { epoch: state.epoch.clone(), seq: state.seq }
-    }
-
     /// Joins the feed after `last`, the last message the viewer has seen; without one, from the next message on.
     pub fn subscribe(&self, last: Option<&EventId>) -> Subscription {
-        let state = self.state();
+        let mut state = self.state();
         let events = self.shared.events.subscribe();
         let Some(last) = last else {
             return Subscription { backlog: Bytes::new(), messages: 0, reset: false, events };
@@ -116,7 +112,7 @@ impl Feed {
                 let backlog = concat(state.ring.iter().skip(state.ring.len() - missed));
                 Subscription { backlog, messages: missed as u64, reset: false, events }
             }
-            _ => Subscription { backlog: state.reset(), messages: state.ring.len() as u64, reset: true, events },
+            _ => Subscription { messages: state.ring.len() as u64, backlog: state.reset(), reset: true, events },
         }
     }
 
@@ -149,8 +145,8 @@ impl Feed {
         })
     }
 
-    /// Reads the window and brings the viewers up to date.
-    async fn resync(&self, window: &Window) -> Result<(), RedisError> {
+    /// Reads the window and brings the viewers up to date; how many messages nobody had announced.
+    async fn resync(&self, window: &Window) -> Result<usize, RedisError> {
         let snapshot = window.snapshot().await?;
         gauge!(m::REDIS_LIST_SIZE.name).set(snapshot.members.len() as f64);
         let frames: VecDeque<Bytes> = (snapshot.members.iter().rev())
@@ -161,23 +157,27 @@ impl Feed {
             // The first messages ever: whoever watched the empty board goes on from there.
             state.epoch.clone_from(&snapshot.epoch);
         }
-        if state.continues(&snapshot.epoch, snapshot.seq, &frames) {
+        let unannounced = if state.continues(&snapshot.epoch, snapshot.seq, &frames) {
             let missing = (snapshot.seq - state.seq) as usize;
             for encoded in frames.iter().skip(frames.len() - missing) {
                 state.push(encoded.clone(), self.shared.length);
                 let _ = self.shared.events.send(Event::Message(encoded.clone()));
             }
+            missing
         } else {
-            *state = State { epoch: snapshot.epoch, seq: snapshot.seq, ring: frames };
-            let _ = self.shared.events.send(Event::Reset(state.reset()));
-        }
-        Ok(())
+            *state = State { epoch: snapshot.epoch, seq: snapshot.seq, ring: frames, reset: None };
+            let reset = state.reset();
+            let _ = self.shared.events.send(Event::Reset(reset));
+            0
+        };
+        Ok(unannounced)
     }
 }
 
 impl State {
     fn push(&mut self, encoded: Bytes, length: usize) {
         self.seq += 1;
+        self.reset = None;
         self.ring.push_back(encoded);
         while self.ring.len() > length {
             self.ring.pop_front();
@@ -197,9 +197,13 @@ impl State {
         }
     }
 
-    fn reset(&self) -> Bytes {
-        let reset = Bytes::from(frame::reset(&self.epoch));
-        concat(std::iter::once(&reset).chain(&self.ring))
+    fn reset(&mut self) -> Bytes {
+        let (epoch, ring) = (&self.epoch, &self.ring);
+        let encode = || {
+            let reset = Bytes::from(frame::reset(epoch));
+            concat(std::iter::once(&reset).chain(ring))
+        };
+        self.reset.get_or_insert_with(encode).clone()
     }
 }
 
@@ -219,6 +223,8 @@ struct Follower {
     feed: Feed,
     window: Window,
     subscriber: SubscriberClient,
+    /// The connection knows of the subscription, as far as can be told.
+    subscribed: bool,
     /// The window has to be read again.
     stale: bool,
 }
@@ -234,6 +240,7 @@ impl Follower {
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut backoff = Backoff::new(RESYNC_INTERVAL, Duration::from_secs(2));
         let mut resync_at = Instant::now();
+        let mut checking = false;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -245,21 +252,29 @@ impl Follower {
                     }
                     Err(RecvError::Closed) => break,
                 },
-                Ok(_) = reconnects.recv() => self.resubscribe().await,
-                _ = check.tick() => self.stale = true,
-                () = tokio::time::sleep_until(resync_at), if self.stale => {}
+                Ok(_) = reconnects.recv() => {
+                    // A new connection knows nothing of the subscriptions of the old one.
+                    self.subscribed = false;
+                    self.stale = true;
+                }
+                _ = check.tick() => checking = true,
+                () = tokio::time::sleep_until(resync_at), if self.stale || checking => {}
             }
-            if !self.stale || Instant::now() < resync_at {
+            if !(self.stale || checking) || Instant::now() < resync_at {
                 continue;
             }
             resync_at = Instant::now()
-                + match self.feed.resync(&self.window).await {
-                    Ok(()) => {
-                        self.stale = false;
+                + match self.catch_up().await {
+                    Ok(unannounced) => {
+                        // Nothing seemed amiss, and yet there was more: a connection that is dead without saying so.
+                        self.subscribed = self.stale || unannounced == 0;
+                        self.stale = !self.subscribed;
+                        checking = false;
                         backoff.reset();
                         RESYNC_INTERVAL
                     }
                     Err(error) => {
+                        self.stale = true;
                         tracing::debug!(%error, "can't read the window");
                         backoff.after_failure()
                     }
@@ -268,14 +283,13 @@ impl Follower {
         let _ = self.feed.shared.events.send(Event::Closing);
     }
 
-    /// A new connection knows nothing of the subscriptions of the old one. Subscribed first and read then, so that
-    /// nothing falls between the two.
-    async fn resubscribe(&mut self) {
-        self.stale = true;
-        if let Err(error) = subscribe(&self.subscriber, &self.window).await {
-            // Lost again already; there is one more reconnect to come.
-            tracing::debug!(%error, "can't subscribe again");
+    /// Subscribed first and read then, so that nothing falls between the two.
+    async fn catch_up(&mut self) -> Result<usize, RedisError> {
+        if !self.subscribed {
+            subscribe(&self.subscriber, &self.window).await?;
+            self.subscribed = true;
         }
+        self.feed.resync(&self.window).await
     }
 
     fn receive(&mut self, message: &Message) {

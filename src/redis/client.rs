@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fred::clients::{Client, SubscriberClient};
+use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::config::{Config, ReconnectPolicy, TlsConfig};
 use fred::types::scripts::Script;
@@ -52,6 +53,18 @@ pub enum RedisError {
     /// A certificate can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl RedisError {
+    /// Whether the same call may succeed later: the server is away, or busy.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } | Self::Command { source, .. } => {
+                !matches!(source.kind(), ErrorKind::Auth | ErrorKind::Config | ErrorKind::InvalidArgument)
+            }
+            Self::Answer { .. } | Self::Tls(_) => false,
+        }
+    }
 }
 
 /// A connection to Redis that mends itself. Cheap to clone.

@@ -48,7 +48,9 @@ impl ProducerInstruments {
     /// A record was not acknowledged.
     pub fn failed(&self, error_type: &'static str) {
         self.failed.increment(1);
-        self.connected.set(0.0);
+        if matches!(error_type, "timeout" | "network" | "auth") {
+            self.connected.set(0.0);
+        }
         counter!(m::PRODUCER_ERRORS.name, "topic" => self.topic.clone(), "error_type" => error_type).increment(1);
     }
 }
@@ -101,15 +103,25 @@ impl PartitionInstruments {
         self.processing.record(took.as_secs_f64());
     }
 
-    /// Where the group stands in the partition; `age` is that of the last handled record.
-    pub fn position(&self, offset: i64, end: Option<i64>, age: Duration) {
+    /// Where the group stands in the partition; `age` is that of the last handled record, if there is one.
+    pub fn position(&self, offset: i64, end: Option<i64>, age: Option<Duration>) {
         self.offset.set(offset as f64);
         if let Some(end) = end {
             let lag = (end - offset).max(0);
             self.end.set(end as f64);
             self.lag.set(lag as f64);
-            self.lag_seconds.set(if lag > 0 { age.as_secs_f64() } else { 0.0 });
+            match age {
+                _ if lag == 0 => self.lag_seconds.set(0.0),
+                Some(age) => self.lag_seconds.set(age.as_secs_f64()),
+                None => {}
+            }
         }
+    }
+
+    /// The partition is another member's now, which shows its lag: here there is none any more.
+    pub fn given_back(&self) {
+        self.lag.set(0.0);
+        self.lag_seconds.set(0.0);
     }
 
     /// Something failed.

@@ -51,7 +51,7 @@ metrics! {
     PRODUCER_SENT = Kind::Counter, "kafka_producer_messages_sent_total", ["topic", "status"], "Records sent, by outcome (success, error)";
     PRODUCER_DURATION = Kind::Histogram(LATENCY), "kafka_producer_send_duration_seconds", ["topic"], "Seconds from handing a record to the producer until the broker acknowledged it";
     PRODUCER_SIZE = Kind::Histogram(SIZE), "kafka_producer_message_size_bytes", ["topic"], "Bytes of the records' values";
-    PRODUCER_CONNECTED = Kind::Gauge, "kafka_producer_connection_status", [], "1 while the last send was acknowledged, 0 while sends fail";
+    PRODUCER_CONNECTED = Kind::Gauge, "kafka_producer_connection_status", [], "1 while the producer reaches Kafka, 0 while it does not";
     PRODUCER_ERRORS = Kind::Counter, "kafka_producer_errors_total", ["topic", "error_type"], "Sends that failed, by kind of error";
     MESSAGES_PRODUCED = Kind::Counter, "kafka_messages_produced_total", ["topic"], "Records acknowledged by Kafka";
     CONSUMER_MESSAGES = Kind::Counter, "kafka_consumer_messages_consumed_total", ["topic", "partition", "status"], "Records handled, by outcome (success, dead_letter)";
@@ -61,7 +61,7 @@ metrics! {
     CONSUMER_CONNECTED = Kind::Gauge, "kafka_consumer_connection_status", [], "1 while this process is a member of its groups, 0 while it is not";
     CONSUMER_OFFSET = Kind::Gauge, "kafka_consumer_current_offset", ["topic", "partition", "consumer_group"], "The next offset the group will handle";
     CONSUMER_END = Kind::Gauge, "kafka_consumer_high_water_mark", ["topic", "partition"], "The partition's high watermark";
-    CONSUMER_ERRORS = Kind::Counter, "kafka_consumer_errors_total", ["topic", "partition", "error_type"], "Failures while consuming, by kind (poison, unavailable, poll, commit)";
+    CONSUMER_ERRORS = Kind::Counter, "kafka_consumer_errors_total", ["topic", "partition", "error_type"], "Failures while consuming, by kind (poison, unavailable, fenced, poll, commit, lost)";
     CONSUMER_REBALANCES = Kind::Counter, "kafka_consumer_rebalances_total", ["consumer_group"], "Changes of this process's assignment";
     MESSAGES_CONSUMED = Kind::Counter, "kafka_messages_consumed_total", ["topic", "consumer_group"], "Records handled by a group";
     PROCESSING_DURATION = Kind::Histogram(LATENCY), "kafka_message_processing_duration_seconds", ["topic"], "Seconds to handle one batch, effects included";

@@ -17,15 +17,15 @@ export function findFault({ content, author }, limits) {
 
 /** The server's refusal as {field, text}; field is null when it is nobody's fault in the form. */
 export function explainRefusal(status, answer, retryAfter) {
-  if (status === 400 || status === 422) {
+  if (status === 400) {
     const text = answer?.error ?? "The server didn’t accept this message.";
     return { field: answer?.field ?? fieldNamedIn(text), text };
   }
+  if (status === 422 && answer?.error) return { field: null, text: answer.error };
   if (status === 413) return { field: "content", text: "This message is too large for the server." };
   const seconds = Number.parseInt(retryAfter, 10);
   const when = seconds > 0 ? `in ${seconds} s` : "in a moment";
-  if (status === 503) return { field: null, text: `Kafka can’t be reached right now. Your message is kept here: post it again ${when}.` };
-  if (status === 429) return { field: null, text: `That was a lot at once. Your message is kept here: post it again ${when}.` };
+  if (status === 503 && answer?.error) return { field: null, text: `${answer.error}. Your message is kept here: post it again ${when}.` };
   return { field: null, text: `The server failed (${status}). Your message is kept here: post it again ${when}.` };
 }
 

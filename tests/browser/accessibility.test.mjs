@@ -33,7 +33,7 @@ const views = [
   ["light", { colorScheme: "light" }],
   ["dark", { colorScheme: "dark" }],
   ["on a phone", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
-  ["with more contrast", { contrast: "more" }],
+  ["in forced colours", { forcedColors: "active" }],
 ];
 
 for (const [name, options] of views) {

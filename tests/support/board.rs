@@ -65,7 +65,9 @@ impl State {
                     state.offsets.insert(partition.parse().unwrap(), value.parse().unwrap());
                 }
                 None if field == "epoch" => value.clone_into(&mut state.epoch),
-                None => state.seq = value.parse().unwrap(),
+                None if field == "seq" => state.seq = value.parse().unwrap(),
+                // The topic's id.
+                None => {}
             }
         }
         state

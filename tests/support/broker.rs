@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use super::process::Process;
+use super::process::{Process, Signal};
 use super::{eventually, ports, services, tools};
 
 /// A JVM on a busy machine, log recovery after a kill included.
@@ -55,12 +55,12 @@ impl Broker {
 
     /// Stops it from answering while its connections stay open, until [`Self::thaw`].
     pub fn freeze(&self) {
-        self.process.signal("STOP");
+        self.process.signal(Signal::STOP);
     }
 
     /// Lets a frozen broker go on.
     pub fn thaw(&self) {
-        self.process.signal("CONT");
+        self.process.signal(Signal::CONT);
     }
 
     /// Starts it on its port and data, without waiting until it serves.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use krafka::Kafka;
 use krafka::admin::NewTopic;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything here may take before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -117,6 +118,6 @@ pub fn lines(bytes: &[u8]) -> Vec<String> {
 
 /// Sends Ctrl-C.
 pub fn interrupt(child: &Child) {
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    let pid = Pid::from_child(child);
+    kill_process(pid, Signal::INT).unwrap();
 }

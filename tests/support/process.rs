@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
+
 use super::{eventually, services, unique};
 
 /// How much of the log a failed test shows.
@@ -70,10 +73,10 @@ impl Process {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// Sends a signal by its name (`TERM`, `STOP`, …).
-    pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
-        assert!(status.success(), "kill -{name} {}", self.name);
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.id().cast_signed()).expect("the id of a process");
+        kill_process(pid, signal).unwrap();
     }
 
     /// Ends it as a power cut would, and waits until it is gone.
@@ -86,7 +89,7 @@ impl Process {
 
     /// Asks it to end and waits for that; fails the test when it takes longer than `timeout`.
     pub async fn terminate(&mut self, timeout: Duration) -> ExitStatus {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         self.ended(timeout).await
     }
 

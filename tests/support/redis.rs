@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use super::process::Process;
+use super::process::{Process, Signal};
 use super::{eventually, ports, services, tools};
 
 /// Usually 50 ms; more on a busy machine with an append-only file to read.
@@ -56,12 +56,12 @@ impl RedisServer {
 
     /// Stops it from answering while its connections stay open, until [`Self::thaw`].
     pub fn freeze(&self) {
-        self.process.signal("STOP");
+        self.process.signal(Signal::STOP);
     }
 
     /// Lets a frozen server go on.
     pub fn thaw(&self) {
-        self.process.signal("CONT");
+        self.process.signal(Signal::CONT);
     }
 
     /// Starts it on its port and data, and waits until it answers.

@@ -4,11 +4,11 @@
 //! whose messages know where they stand in the log; so pages meet without a gap or a repetition whatever the clocks
 //! of the producers did.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
+use bytes::Bytes;
 use futures::future::try_join_all;
-use krafka::ConsumerRecord;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::message::Message;
 use crate::kafka::log::{self, PartitionLog};
@@ -19,6 +19,8 @@ use crate::redis::window::Snapshot;
 const CHUNK_BYTES: i32 = 256 * 1024;
 /// Records a partition is searched back at most for one page; beyond it the page ends early, and its cursor goes on.
 const MAX_LOOK_BACK: i64 = 20_000;
+/// Bytes a partition is searched back for one page, about.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Where a page begins: the offset, exclusive, in each partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,13 +80,14 @@ pub struct Page {
 pub struct History {
     cluster: Cluster,
     topic: String,
-    logs: OnceCell<Vec<PartitionLog>>,
+    /// The partitions as they were last looked up.
+    logs: Mutex<Vec<PartitionLog>>,
 }
 
 impl History {
     /// The history of `topic`; nothing is read yet.
     pub fn new(cluster: Cluster, topic: String) -> Self {
-        Self { cluster, topic, logs: OnceCell::new() }
+        Self { cluster, topic, logs: Mutex::default() }
     }
 
     /// The topic.
@@ -92,13 +95,21 @@ impl History {
         &self.topic
     }
 
+    /// The partitions. They are looked up again for a cursor that names others: some were added since.
+    async fn logs(&self, cursor: &Cursor) -> Result<Vec<PartitionLog>, KafkaError> {
+        let mut logs = self.logs.lock().await;
+        if cursor.0.keys().any(|partition| !logs.iter().any(|log| log.partition() == *partition)) {
+            *logs = log::open(&self.cluster, &self.topic).await?;
+        }
+        Ok(logs.clone())
+    }
+
     /// The newest `limit` messages before `cursor`.
     ///
     /// # Errors
     /// When Kafka doesn't answer.
     pub async fn page(&self, cursor: &Cursor, limit: usize) -> Result<Page, KafkaError> {
-        // Partitions added later are in no cursor: cursors lead back in time, to before they were there.
-        let logs = self.logs.get_or_try_init(|| log::open(&self.cluster, &self.topic)).await?;
+        let logs = self.logs(cursor).await?;
         let tails = logs.iter().filter_map(|log| Some(Tail::read(log, *cursor.0.get(&log.partition())?, limit)));
         let mut tails = try_join_all(tails).await?;
         let mut messages = Vec::with_capacity(limit);
@@ -136,17 +147,43 @@ impl Tail {
     async fn read(log: &PartitionLog, before: i64, limit: usize) -> Result<Self, KafkaError> {
         let (start, end) = futures::try_join!(log.start(), log.end())?;
         let before = before.clamp(start, end.max(start));
-        let (mut floor, mut reach) = (before, limit as i64);
-        let mut records: Vec<(i64, Message<'static>)> = Vec::new();
-        while records.len() < limit && floor > start && before - floor < MAX_LOOK_BACK {
-            let from = (floor - reach).max(start);
-            let mut older = decode(&log.read_range(from, floor, CHUNK_BYTES).await?);
-            older.append(&mut records);
-            records = older;
-            floor = from;
-            reach *= 2;
+        let mut tail = Self { partition: log.partition(), start, floor: before, before, records: Vec::new() };
+        let (mut reach, mut bytes) = (limit as i64, 0);
+        while tail.records.len() < limit
+            && tail.floor > start
+            && before - tail.floor < MAX_LOOK_BACK
+            && bytes < MAX_BYTES
+        {
+            let from = (tail.floor - reach).max(start);
+            bytes += tail.extend_back_to(log, from, limit).await?;
+            reach = if bytes < MAX_BYTES / 8 { reach * 2 } else { limit as i64 };
         }
-        Ok(Self { partition: log.partition(), start, floor, before, records })
+        Ok(tail)
+    }
+
+    /// Reads from `from` on up to the floor, keeps the newest `limit` messages, and lowers the floor to the oldest of
+    /// them; the bytes that were read.
+    async fn extend_back_to(&mut self, log: &PartitionLog, from: i64, limit: usize) -> Result<usize, KafkaError> {
+        let (mut next, mut bytes, mut older) = (from, 0, VecDeque::new());
+        let mut floor = from;
+        while next < self.floor {
+            let chunk = log.read(next, self.floor, CHUNK_BYTES).await?;
+            next = chunk.next;
+            for record in &chunk.records {
+                bytes += record.value.as_ref().map_or(0, Bytes::len);
+                if let Ok(message) = Message::decode(record.value.as_deref()) {
+                    older.push_back((record.offset, message.into_owned()));
+                }
+                if older.len() + self.records.len() > limit
+                    && let Some((dropped, _)) = older.pop_front()
+                {
+                    floor = dropped + 1;
+                }
+            }
+        }
+        self.records.splice(0..0, older);
+        self.floor = floor;
+        Ok(bytes)
     }
 
     fn newest_time(&self) -> i64 {
@@ -168,12 +205,6 @@ impl Tail {
     fn ended_early(&self) -> bool {
         self.records.is_empty() && self.floor > self.start
     }
-}
-
-fn decode(records: &[ConsumerRecord]) -> Vec<(i64, Message<'static>)> {
-    (records.iter())
-        .filter_map(|record| Some((record.offset, Message::decode(record.value.as_deref()).ok()?.into_owned())))
-        .collect()
 }
 
 #[cfg(test)]

@@ -35,17 +35,15 @@ pub struct Keys<'a> {
     pub prefix: &'a str,
 }
 
-/// Checks the form of a key.
+/// Reads a key.
 ///
 /// # Errors
 /// When it is empty, too long, or not visible ASCII.
-pub fn check(key: &str) -> Result<(), Invalid> {
-    if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Invalid::request(format!(
-            "Idempotency-Key must be 1 to {MAX_KEY} visible ASCII characters, such as a UUID"
-        )));
-    }
-    Ok(())
+pub fn check(key: &[u8]) -> Result<&str, Invalid> {
+    let is_key = (1..=MAX_KEY).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
+    std::str::from_utf8(key).ok().filter(|_| is_key).ok_or_else(|| {
+        Invalid::request(format!("Idempotency-Key must be 1 to {MAX_KEY} visible ASCII characters, such as a UUID"))
+    })
 }
 
 impl Keys<'_> {

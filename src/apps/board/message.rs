@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 pub const MAX_CONTENT: usize = 2_000;
 /// Longest author, in Unicode characters.
 pub const MAX_AUTHOR: usize = 50;
+/// Longest id, in bytes; ours have 36.
+const MAX_ID: usize = 128;
+/// The end of the year 9999 in milliseconds since the epoch: what comes after it, browsers and people can't read.
+const MAX_TIMESTAMP: i64 = 253_402_300_799_999;
 
 /// A message: the value of a record of the topic, and with its `seq` a member of the window. Read from bytes, it borrows
 /// from them what it can: a projection that drains a backlog copies nothing it doesn't have to.
@@ -134,8 +138,28 @@ impl<'a> Message<'a> {
         match value {
             None => Err("the record has no value".to_owned()),
             Some([]) => Err("the value is empty".to_owned()),
-            Some(value) => from_object(value).map_err(|error| format!("the value is no message: {error}")),
+            Some(value) => {
+                let message: Self = from_object(value).map_err(|error| format!("the value is no message: {error}"))?;
+                message.check_bounds().map(|()| message)
+            }
         }
+    }
+
+    /// Anyone may write to the topic. What is shown has the bounds of what is posted, so that a window of a hundred
+    /// messages has a size that is known.
+    fn check_bounds(&self) -> Result<(), String> {
+        let longest = [
+            ("id", self.id.len(), MAX_ID),
+            ("content", self.content.chars().count(), MAX_CONTENT),
+            ("author", self.author.chars().count(), MAX_AUTHOR),
+        ];
+        if let Some((field, length, max)) = longest.into_iter().find(|(_, length, max)| length > max) {
+            return Err(format!("{field} is too long: {length}, at most {max}"));
+        }
+        if !(0..=MAX_TIMESTAMP).contains(&self.timestamp) {
+            return Err(format!("timestamp {} is not milliseconds since 1970", self.timestamp));
+        }
+        Ok(())
     }
 
     /// The message by itself, without the bytes it was read from.
@@ -201,9 +225,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_could_not_be_posted_is_not_shown() {
+        let valid = Message { id: "id".into(), content: "hi".into(), author: "me".into(), timestamp: 1 };
+        assert!(Message::decode(Some(&valid.encode())).is_ok());
+        for (wrong, field) in [
+            (Message { id: "x".repeat(MAX_ID + 1).into(), ..valid.clone() }, "id"),
+            (Message { content: "ü".repeat(MAX_CONTENT + 1).into(), ..valid.clone() }, "content"),
+            (Message { author: "x".repeat(MAX_AUTHOR + 1).into(), ..valid.clone() }, "author"),
+            (Message { timestamp: -1, ..valid.clone() }, "timestamp"),
+            // Nanoseconds.
+            (Message { timestamp: 1_700_000_000_000_000_000, ..valid.clone() }, "timestamp"),
+        ] {
+            assert!(Message::decode(Some(&wrong.encode())).unwrap_err().contains(field));
+        }
+    }
+
     proptest! {
         #[test]
-        fn a_message_survives_its_encoding(content: String, author: String, timestamp: i64) {
+        fn a_message_survives_its_encoding(content in ".{0,200}", author in ".{0,50}", timestamp in 0..=MAX_TIMESTAMP) {
             let message = Message { id: "id".into(), content: content.into(), author: author.into(), timestamp };
             let encoded = message.encode();
             prop_assert_eq!(Message::decode(Some(&encoded)), Ok(message));

@@ -24,7 +24,7 @@ use super::{App, GroupSpec, Prefix, Services};
 use crate::kafka::admin::TopicSpec;
 use crate::kafka::consumer::{self, Group};
 use crate::kafka::dead_letter;
-use crate::kafka::replay;
+use crate::kafka::replay::{self, Letters};
 use crate::live::Feed;
 use crate::redis::Window;
 use crate::telemetry::instruments::StreamInstruments;
@@ -41,7 +41,6 @@ const WINDOW: usize = 100;
 /// The board.
 pub const APP: App = App {
     name: "board",
-    title: "Message board",
     topics,
     groups: &[GroupSpec {
         name: GROUP,
@@ -56,7 +55,11 @@ pub const APP: App = App {
             .boxed()
         },
         rebuild: |services, range, progress| {
-            async move { replay::replay(&Projection::new(window(&services)), range, progress).await }.boxed()
+            async move {
+                let letters = Letters { producer: services.producer.clone(), group: services.prefix.apply(GROUP) };
+                replay::replay(&Projection::new(window(&services)), range, &letters, progress).await
+            }
+            .boxed()
         },
     }],
     mount: |services, subscriber| {

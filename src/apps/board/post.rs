@@ -28,6 +28,9 @@ const MAX_BODY: usize = 64 * 1024;
 /// How long the form waits for its message to come back through Kafka and Redis before it shows the board without it.
 const FORM_PATIENCE: Duration = Duration::from_secs(1);
 
+/// With a key, Redis is asked before and after Kafka. Each of them has its own time; together they may take this long.
+const ANSWER_WITHIN: Duration = Duration::from_millis(4_900);
+
 #[derive(Serialize)]
 struct Posted<'a> {
     success: bool,
@@ -48,6 +51,8 @@ enum PostError {
     KeyReused,
     #[error("Failed to send message: Kafka did not acknowledge it")]
     Kafka(#[source] KafkaError),
+    #[error("Failed to send message: Kafka and Redis were too slow")]
+    TimedOut,
     #[error("Failed to send message: Redis is away, and without it a repeated request can't be told from a new one")]
     Redis(#[source] RedisError),
 }
@@ -60,7 +65,7 @@ impl PostError {
             Self::Body(BodyError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Kafka(_) | Self::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kafka(_) | Self::Redis(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -133,11 +138,22 @@ async fn accept(board: &Board, headers: &HeaderMap, draft: &Draft) -> Result<Str
     let (content, author) = draft.validate()?;
     let id = Uuid::now_v7().to_string();
     let message = Message { id: id.into(), content: content.into(), author: author.into(), timestamp: now_ms() };
-    let Some(key) = text(headers, HeaderName::from_static("idempotency-key")) else {
+    let Some(key) = headers.get("idempotency-key") else {
         write(board, headers, &message, None).await?;
         return Ok(message.id.into_owned());
     };
-    idempotency::check(key)?;
+    let key = idempotency::check(key.as_bytes())?;
+    let written = write_once(board, headers, message, key);
+    tokio::time::timeout(ANSWER_WITHIN, written).await.unwrap_or(Err(PostError::TimedOut))
+}
+
+/// Writes a message under a key: the same key again is answered with the same message.
+async fn write_once(
+    board: &Board,
+    headers: &HeaderMap,
+    message: Message<'static>,
+    key: &str,
+) -> Result<String, PostError> {
     let keys = idempotency::Keys { redis: &board.services.redis, prefix: &board.services.prefix.0 };
     match keys.claim(key, message).await.map_err(PostError::Redis)? {
         Claim::Mismatch => Err(PostError::KeyReused),

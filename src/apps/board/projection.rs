@@ -7,10 +7,10 @@ use krafka::ConsumerRecord;
 use krafka::consumer::TopicPartition;
 
 use super::message::Message;
-use crate::kafka::consumer::{ApplyError, Handler, Outcome, PartitionEffects};
+use crate::kafka::consumer::{ApplyError, Handler, Outcome, PartitionEffects, Position};
 use crate::kafka::event::{IDEMPOTENCY_KEY, header_str, now_ms};
 use crate::kafka::replay::Rebuild;
-use crate::redis::window::{Applied, Entry, Run};
+use crate::redis::window::{self, Applied, Entry, Place, Run, Stands};
 use crate::redis::{RedisError, Window};
 
 /// The handler of the board's group.
@@ -35,14 +35,19 @@ impl Handler for Projection {
         }
     }
 
-    async fn position(&self, partition: &TopicPartition) -> Result<Option<i64>, ApplyError> {
-        self.window.position(&name(partition)).await.map_err(unavailable)
+    async fn position(&self, partition: &TopicPartition, log: &str) -> Result<Position, ApplyError> {
+        let stands = self.window.position(place(partition, log)).await.map_err(unavailable)?;
+        Ok(match stands {
+            Stands::Nowhere => Position::Nowhere,
+            Stands::At(offset) => Position::At(offset),
+            Stands::OtherLog => Position::OtherLog,
+        })
     }
 
     async fn apply(&self, batch: &[PartitionEffects<Entry>]) -> Result<(), ApplyError> {
         let runs: Vec<Run<'_>> = (batch.iter())
             .map(|run| Run {
-                partition: name(&run.partition),
+                partition: window::field(run.partition.topic(), run.partition.partition()),
                 expected: run.expected,
                 next: run.next,
                 entries: run.effects.iter().map(|effect| (effect.offset, effect.timestamp, &effect.effect)).collect(),
@@ -52,19 +57,18 @@ impl Handler for Projection {
             Applied::Done { .. } => Ok(()),
             Applied::Fenced => Err(ApplyError::Fenced),
             Applied::RolledBack(runs) => {
-                let stored =
-                    runs.into_iter().filter_map(|(index, stored)| Some((batch.get(index)?.partition.clone(), stored)));
-                Err(ApplyError::RolledBack(stored.collect()))
+                let partitions = runs.into_iter().filter_map(|index| Some(batch.get(index)?.partition.clone()));
+                Err(ApplyError::RolledBack(partitions.collect()))
             }
         }
     }
 
-    async fn rewound(&self, forget: &[TopicPartition]) -> Result<(), ApplyError> {
-        let forget: Vec<_> = forget.iter().map(name).collect();
-        match self.window.rewind(&forget).await.map_err(unavailable)? {
-            true => Ok(()),
-            false => Err(ApplyError::Fenced),
-        }
+    async fn rewound(&self) -> Result<(), ApplyError> {
+        unless_fenced(self.window.rewind().await)
+    }
+
+    async fn restart(&self, partition: &TopicPartition, log: &str, end: i64) -> Result<(), ApplyError> {
+        unless_fenced(self.window.restart(place(partition, log), end).await)
     }
 }
 
@@ -77,6 +81,10 @@ impl Rebuild for Projection {
         self.window.hold(lasting.as_millis() as i64).await.map_err(unavailable)
     }
 
+    async fn keep_hold(&self, lasting: Duration) -> Result<bool, ApplyError> {
+        self.window.keep_hold(lasting.as_millis() as i64).await.map_err(unavailable)
+    }
+
     async fn swap_into(&self, live: &Self) -> Result<bool, ApplyError> {
         self.window.swap_into(&live.window).await.map_err(unavailable)
     }
@@ -86,9 +94,12 @@ impl Rebuild for Projection {
     }
 }
 
-/// The partition, as the state names it.
-fn name(partition: &TopicPartition) -> String {
-    format!("{}:{}", partition.topic(), partition.partition())
+fn place<'a>(partition: &'a TopicPartition, log: &'a str) -> Place<'a> {
+    Place { topic: partition.topic(), partition: partition.partition(), log }
+}
+
+fn unless_fenced(done: Result<bool, RedisError>) -> Result<(), ApplyError> {
+    if done.map_err(unavailable)? { Ok(()) } else { Err(ApplyError::Fenced) }
 }
 
 /// The message as the script takes it: without its closing brace, where the `seq` goes. It is encoded anew, so that

@@ -11,9 +11,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub const TOKENS: &str = "%t topic, %p partition, %o offset, %T timestamp (ms), %k key, %K its length, %s value, %S its length, %h headers, %% a %";
 
 /// How to print a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line.
+    #[default]
     Json,
     /// The value's bytes and a newline.
     Value,

@@ -4,11 +4,12 @@ use crate::apps::GroupSpec;
 use crate::cli::members::Members;
 use crate::cli::{Status, shutdown, start};
 use crate::config::Settings;
-use crate::web::health;
+use crate::web::{self, health};
 
 /// Consumes until a signal.
 pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Result<Status> {
     let stop = shutdown::on_signal()?;
+    let listener = web::server::bind(settings.metrics_listen, "--metrics-listen")?;
     let metrics = start::metrics()?;
     let services = start::services(settings, stop.clone()).await?;
     let members = Members::start(&services, [group]);
@@ -17,10 +18,10 @@ pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Resu
         redis: services.redis.clone(),
         groups: members.health.clone(),
     };
-    let (address, server) =
-        start::serve(settings.metrics_listen, "--metrics-listen", health::routes(health, metrics), stop.clone())?;
+    let address = listener.local_addr()?;
+    let server = tokio::spawn(web::server::serve(listener, health::routes(health, metrics), stop));
     tracing::info!(group = services.prefix.apply(group.name), "consuming; metrics at http://{address}/metrics");
-    let consumed = members.join(&services).await;
+    let consumed = members.join().await;
     server.await?;
     start::stop(&services).await;
     consumed.map(|()| Status::Success)

@@ -32,7 +32,7 @@ In a format string: %t topic, %p partition, %o offset, %T timestamp (ms), %k key
 %s value, %S its length (-1 for null), %h headers, %% a %; \\n \\r \\t \\0 \\\\ \\xHH.
 In JSON, text is a string, other bytes are {\"base64\": …}, and null is not empty.
 With --group, what was printed is committed after it was printed: a crash can print records again,
-never skip one.")]
+never skip one. Ctrl-C before --until-end or --count is reached exits with 130.")]
 pub struct Args {
     /// The consumer group. One that an app owns runs that app; with --topic, a member that prints. Without a group
     /// nothing is committed and nobody else is disturbed.
@@ -59,9 +59,9 @@ pub struct Args {
     /// Stop after N records.
     #[arg(long, short = 'n', visible_short_alias = 'c', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// json, value (the bytes and a newline), or a text with tokens, see below.
-    #[arg(long, short, default_value = "json", value_parser = Format::parse)]
-    format: Format,
+    /// json, value (the bytes and a newline), or a text with tokens, see below. [default: json]
+    #[arg(long, short, value_parser = Format::parse)]
+    format: Option<Format>,
     /// Print records of transactions that are open or were aborted, too.
     #[arg(long)]
     uncommitted: bool,
@@ -93,6 +93,9 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Status> {
                     known.join(", ")
                 );
             };
+            if let Some(option) = printing_option(&args) {
+                bail!("{option} is for printing: name a --topic and another --group, or none");
+            }
             group::run(group, settings).await
         }
         Some(name) if apps::group(name, &Prefix(settings.topic_prefix.clone())).is_some() => bail!(
@@ -103,15 +106,30 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Status> {
     }
 }
 
+/// An option that only means something when records are printed.
+fn printing_option(args: &Args) -> Option<&'static str> {
+    let given = [
+        ("--from", args.from.is_some()),
+        ("--until-end", args.until_end),
+        ("--count", args.count.is_some()),
+        ("--format", args.format.is_some()),
+        ("--uncommitted", args.uncommitted),
+    ];
+    given.into_iter().find_map(|(option, given)| given.then_some(option))
+}
+
 async fn print(args: Args, settings: &Settings) -> anyhow::Result<Status> {
     let stop = shutdown::on_signal()?;
     let cluster = Cluster::new(settings.kafka.clone());
     let reader = tokio::select! {
         reader = start(&args, &cluster) => reader?,
-        () = stop.cancelled() => return Ok(Status::Success),
+        () = stop.cancelled() => return Ok(Status::Interrupted),
     };
-    print::run(reader, args.format, args.count, args.group.is_some(), stop).await?;
-    Ok(Status::Success)
+    let stopped = stop.clone();
+    print::run(reader, args.format.unwrap_or_default(), args.count, args.group.is_some(), stop).await?;
+    // Who watches for new records ends it so; who wants all there are did not get them.
+    let has_end = args.until_end || args.count.is_some();
+    Ok(if has_end && stopped.is_cancelled() { Status::Interrupted } else { Status::Success })
 }
 
 async fn start(args: &Args, cluster: &Cluster) -> anyhow::Result<Reader> {

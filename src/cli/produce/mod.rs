@@ -26,13 +26,15 @@ use crate::kafka::partition::Partitioner;
 
 /// What is in flight gets this long after Ctrl-C.
 const LAST_CALL: Duration = Duration::from_millis(3_500);
+/// After that, the client has counted what is still in flight as failed.
+const GRACE: Duration = Duration::from_millis(500);
 /// The pace of an app's made-up records when neither `--rate` nor `--count` sets an end to them.
 const APP_RATE: f64 = 10.0;
 
 /// Write records to a topic: a value, a file, the lines of stdin, or an app's made-up records.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  kboard produce --topic message-board --key greeting '{\"content\":\"hello\"}'
+  kboard produce --topic greetings --key en '{\"text\":\"hello\"}'
   kboard produce --topic logs < app.log
   kboard produce --topic users --key-separator : -Z < users.txt
   kboard produce --topic images --file photo.jpg --header content-type=image/jpeg
@@ -40,8 +42,8 @@ const APP_RATE: f64 = 10.0;
   kboard produce --app board --rate 50
 
 Each line of stdin is a record, sent as soon as it is read. A record that fails is reported on
-stderr with its line number while the others go on, and the exit code is 1. Topics are never
-created by writing to them: `kboard topics create` does that.")]
+stderr with its line number while the others go on, and the exit code is 1; 130 when Ctrl-C came
+before the end. Topics are never created by writing to them: `kboard topics create` does that.")]
 pub struct Args {
     /// The value; without it (and without --file or --app), each line of stdin is one.
     #[arg(conflicts_with_all = ["file", "app"])]
@@ -167,18 +169,18 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Status> {
     let start = Instant::now();
     let gone = outcomes.gone().clone();
     let pace = args.rate.or_else(|| (args.app.is_some() && args.count.is_none()).then_some(APP_RATE)).map(Pace::new);
-    let sent = tokio::select! {
+    let (sent, ended) = tokio::select! {
         biased;
-        () = stop.cancelled() => Ok(()),
-        () = gone.cancelled() => Err(anyhow::anyhow!("gave up: Kafka took no record for {:?}", args.timeout)),
-        sent = send_all(&mut producer, &mut source, limit, pace) => sent,
+        () = stop.cancelled() => (Ok(()), false),
+        () = gone.cancelled() => (Err(anyhow::anyhow!("gave up: Kafka took no record for {:?}", args.timeout)), false),
+        sent = send_all(&mut producer, &mut source, limit, pace) => (sent, true),
     };
     let closing = producer.close(if stop.is_cancelled() || sent.is_err() { LAST_CALL } else { args.timeout });
     tokio::pin!(closing);
     tokio::select! {
         () = &mut closing => {}
         // Ctrl-C while the last records are on their way: they get the last call, not the whole timeout.
-        () = async { stop.cancelled().await; tokio::time::sleep(LAST_CALL).await } => {}
+        () = async { stop.cancelled().await; tokio::time::sleep(LAST_CALL + GRACE).await } => {}
     }
     let tally = outcomes.tally();
     let elapsed = start.elapsed();
@@ -191,7 +193,16 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Status> {
         format => output::print(format, &summary, Summary::text)?,
     }
     sent?;
-    Ok(if tally.failed == 0 { Status::Success } else { Status::Partial })
+    // An app without a count and a person at a terminal write until they are stopped: for them it is no interruption.
+    let endless = limit.is_none() && (!reads_stdin || std::io::stdin().is_terminal());
+    Ok(match (tally.failed, ended || endless) {
+        (_, false) => {
+            eprintln!("interrupted: not everything was sent");
+            Status::Interrupted
+        }
+        (0, true) => Status::Success,
+        (_, true) => Status::Partial,
+    })
 }
 
 async fn send_all(

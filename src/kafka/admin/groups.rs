@@ -94,9 +94,10 @@ impl Group {
         self.positions.iter().filter_map(|position| position.lag).reduce(|sum, lag| sum + lag)
     }
 
-    /// Whether partitions that it reads add lag of which nothing is known.
+    /// Whether there is more to read than the sum of the lags says: in partitions of which nothing was committed, or
+    /// whose end is not known.
     pub fn is_lag_partial(&self) -> bool {
-        self.positions.iter().any(|position| position.committed.is_some() && position.lag.is_none())
+        self.positions.iter().any(|position| position.lag.is_none() && !position.is_empty())
     }
 
     /// The longest time that a record has waited.
@@ -215,7 +216,14 @@ fn member(member: ConsumerGroupMember) -> Member {
     }
 }
 
-/// The offsets that `group` has committed.
+/// The offsets that `group` has committed; none when there is no such group.
+///
+/// # Errors
+/// Its coordinator does not answer.
+pub async fn offsets(cluster: &Cluster, group: &str) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
+    committed(&client(cluster).await?, group).await
+}
+
 async fn committed(admin: &AdminClient, group: &str) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
     let what = || KafkaError::request(format!("read the offsets of group {group:?}"));
     let offsets = match admin.list_consumer_group_offsets(group, Default::default()).await {

@@ -35,6 +35,13 @@ pub struct Position {
 // Seconds are never NaN: they are a difference of two clock readings.
 impl Eq for Position {}
 
+impl Position {
+    /// Whether its partition is known to hold nothing.
+    pub fn is_empty(&self) -> bool {
+        self.end.is_some() && self.earliest == self.end
+    }
+}
+
 /// Every partition of the group's topics, and those of topics that are gone but for its commits.
 pub(super) fn positions(
     members: &[Member],

@@ -34,5 +34,5 @@ pub async fn fill(cluster: &Cluster, groups: &mut [Group], now: i64) {
 
 async fn timestamp_at(cluster: &Cluster, topic: &str, partition: i32, offset: i64) -> Result<Option<i64>, KafkaError> {
     let log = log::open_partition(cluster, topic, partition).await?;
-    Ok(log.read(offset, LEAST_BYTES).await?.first().map(|record| record.timestamp))
+    Ok(log.read(offset, i64::MAX, LEAST_BYTES).await?.records.first().map(|record| record.timestamp))
 }

@@ -5,23 +5,33 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use krafka::consumer::{Consumer, ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition};
 
-use tokio::sync::Notify;
-
 use super::health::GroupHealth;
 use crate::telemetry::instruments::PartitionInstruments;
+use crate::telemetry::metrics as m;
 
 /// A partition's standing in this member.
 pub struct Standing {
     /// The next offset to handle, once the state has been asked; `None` when the state has seen nothing yet.
     pub next: Option<i64>,
+    /// Where reading began, once the state has been asked.
+    pub start: i64,
     /// Whether the state has been asked; until then the partition is paused.
     pub positioned: bool,
     /// The offset last committed to Kafka.
     pub committed: Option<i64>,
-    /// Timestamp (ms) of the last handled record.
-    pub last_timestamp: i64,
+    /// Timestamp (ms) of the last handled record, if any.
+    pub last_timestamp: Option<i64>,
+    /// The topic's id.
+    pub log: String,
     /// Its metrics.
     pub instruments: Arc<PartitionInstruments>,
+}
+
+impl Standing {
+    /// The offset of the record to handle next.
+    pub fn offset(&self) -> i64 {
+        self.next.unwrap_or(self.start)
+    }
 }
 
 /// The assignment, shared between the loop and the rebalance listener. The listener runs inside `poll`, so the two
@@ -29,18 +39,12 @@ pub struct Standing {
 #[derive(Clone, Default)]
 pub struct Assignment {
     partitions: Arc<Mutex<HashMap<TopicPartition, Standing>>>,
-    grown: Arc<Notify>,
 }
 
 impl Assignment {
     /// The partitions, to read and change.
     pub fn lock(&self) -> MutexGuard<'_, HashMap<TopicPartition, Standing>> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until partitions come in, if none did since the last wait.
-    pub async fn grown(&self) {
-        self.grown.notified().await;
     }
 
     /// Partitions whose state has not been asked for its position yet.
@@ -53,11 +57,11 @@ impl Assignment {
         self.select(|standing| standing.positioned)
     }
 
-    /// Partitions of which something was applied, with the offset after it.
-    pub fn applied(&self) -> Vec<(TopicPartition, i64)> {
+    /// Partitions of which something was applied, with the offset after it and the topic's id.
+    pub fn applied(&self) -> Vec<(TopicPartition, i64, String)> {
         (self.lock().iter())
             .filter(|(_, standing)| standing.positioned)
-            .filter_map(|(partition, standing)| Some((partition.clone(), standing.next?)))
+            .filter_map(|(partition, standing)| Some((partition.clone(), standing.next?, standing.log.clone())))
             .collect()
     }
 
@@ -70,14 +74,19 @@ impl Assignment {
         self.lock().iter().filter(|(_, standing)| matches(standing)).map(|(partition, _)| partition.clone()).collect()
     }
 
-    /// Offsets that were handled but not committed yet, of those partitions that `select` takes.
+    /// Offsets that Kafka has not heard of yet, of those partitions that `select` takes. Where nothing was handled so
+    /// far it is the offset at which reading began: a tool that compares it with the end shows the lag from there.
     pub fn uncommitted(&self, select: impl Fn(&TopicPartition) -> bool) -> Vec<(TopicPartition, OffsetAndMetadata)> {
         (self.lock().iter())
-            .filter(|(partition, standing)| {
-                select(partition) && standing.next.is_some() && standing.next != standing.committed
-            })
-            .filter_map(|(partition, standing)| Some((partition.clone(), OffsetAndMetadata::new(standing.next?))))
+            .filter(|(partition, standing)| standing.positioned && select(partition))
+            .filter(|(_, standing)| standing.committed != Some(standing.offset()))
+            .map(|(partition, standing)| (partition.clone(), OffsetAndMetadata::new(standing.offset())))
             .collect()
+    }
+
+    /// Counts a failure that concerns every partition.
+    pub fn count_error(&self, kind: &'static str) {
+        self.lock().values().for_each(|standing| standing.instruments.error(kind));
     }
 
     /// Notes that offsets were committed.
@@ -105,11 +114,20 @@ impl Listener {
         self.consumer.get().and_then(Weak::upgrade)
     }
 
-    fn changed(&self) {
-        let partitions = self.assignment.lock().len();
-        metrics::counter!(crate::telemetry::metrics::CONSUMER_REBALANCES.name, "consumer_group" => self.group.clone())
-            .increment(1);
-        self.health.joined(partitions);
+    fn forget(&self, partitions: &[TopicPartition]) {
+        let mut standings = self.assignment.lock();
+        for standing in partitions.iter().filter_map(|partition| standings.remove(partition)) {
+            standing.instruments.given_back();
+        }
+        drop(standings);
+        self.count_rebalance();
+        if !partitions.is_empty() {
+            tracing::info!(group = %self.group, partitions = %names(partitions), "partitions given back");
+        }
+    }
+
+    fn count_rebalance(&self) {
+        metrics::counter!(m::CONSUMER_REBALANCES.name, "consumer_group" => self.group.clone()).increment(1);
     }
 }
 
@@ -128,17 +146,19 @@ impl ConsumerRebalanceListener for Listener {
                 partition.clone(),
                 Standing {
                     next: None,
+                    start: 0,
                     positioned: false,
                     committed: None,
-                    last_timestamp: 0,
+                    last_timestamp: None,
+                    log: String::new(),
                     instruments: Arc::new(instruments),
                 },
             );
         }
         drop(standings);
-        self.changed();
+        self.count_rebalance();
+        self.health.set_joined(true);
         if !partitions.is_empty() {
-            self.assignment.grown.notify_one();
             tracing::info!(group = %self.group, partitions = %names(partitions), "partitions assigned");
         }
     }
@@ -152,19 +172,12 @@ impl ConsumerRebalanceListener for Listener {
             // The state's own offset is the truth, so this only makes the tools late.
             tracing::debug!(group = %self.group, %error, "final commit failed");
         }
-        self.on_partitions_lost(partitions).await;
+        self.forget(partitions);
     }
 
     async fn on_partitions_lost(&self, partitions: &[TopicPartition]) {
-        let mut standings = self.assignment.lock();
-        for partition in partitions {
-            standings.remove(partition);
-        }
-        drop(standings);
-        self.changed();
-        if !partitions.is_empty() {
-            tracing::info!(group = %self.group, partitions = %names(partitions), "partitions given back");
-        }
+        self.health.set_joined(false);
+        self.forget(partitions);
     }
 }
 

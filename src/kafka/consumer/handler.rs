@@ -49,10 +49,20 @@ pub enum ApplyError {
     /// A rebuild holds the state; wait for its end.
     #[error("a replay is rebuilding the state")]
     Fenced,
-    /// The state stands before what the runtime applied: it was lost or rolled back. Each partition comes with the
-    /// offset to go back to, `None` for the start of the log.
+    /// The state stands before what the runtime applied in these partitions: it was lost or rolled back.
     #[error("the state was rolled back")]
-    RolledBack(Vec<(TopicPartition, Option<i64>)>),
+    RolledBack(Vec<TopicPartition>),
+}
+
+/// Where a state stands in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// It has seen nothing of it.
+    Nowhere,
+    /// The offset of the record to apply next.
+    At(i64),
+    /// It was built from another topic of the same name, which was deleted since.
+    OtherLog,
 }
 
 /// One group's work. The runtime polls, asks [`plan`](Handler::plan) what each record means, sends poison to the
@@ -64,14 +74,28 @@ pub trait Handler: Send + Sync + 'static {
     /// Decides what becomes of a record. Pure: the same record always has the same outcome, or `Retry`.
     fn plan(&self, record: &ConsumerRecord) -> Outcome<Self::Effect>;
 
-    /// The offset at which the state stands for a partition; `None` when it has seen nothing of it.
-    fn position(&self, partition: &TopicPartition) -> impl Future<Output = Result<Option<i64>, ApplyError>> + Send;
+    /// Where the state stands in a partition of the topic whose id is `log`. The state keeps the id from the first time
+    /// it is asked.
+    fn position(
+        &self,
+        partition: &TopicPartition,
+        log: &str,
+    ) -> impl Future<Output = Result<Position, ApplyError>> + Send;
 
     /// Applies the effects of one or more partitions and keeps their offsets, all in one atomic step. Effects of
     /// offsets that the state has already seen are skipped.
     fn apply(&self, batch: &[PartitionEffects<Self::Effect>]) -> impl Future<Output = Result<(), ApplyError>> + Send;
 
-    /// Tells that the state was found rolled back, or that a partition must be read from its start again
-    /// (`forget`): whoever follows the state must take it for a new one.
-    fn rewound(&self, forget: &[TopicPartition]) -> impl Future<Output = Result<(), ApplyError>> + Send;
+    /// Tells that the state was found rolled back: whoever follows it must take it for a new one.
+    fn rewound(&self) -> impl Future<Output = Result<(), ApplyError>> + Send;
+
+    /// Empties a state that has more of `partition` than the topic with the id `log`, which holds records below `end`;
+    /// it is built from the start of the log again. Members find out one after the other: a state that is right
+    /// already is left as it is.
+    fn restart(
+        &self,
+        partition: &TopicPartition,
+        log: &str,
+        end: i64,
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
 }

@@ -1,7 +1,11 @@
 //! What a group's member tells `/readyz` and the metrics about itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use metrics::gauge;
+
+use crate::telemetry::metrics as m;
 
 /// The health of one group's member in this process. Cheap to clone.
 #[derive(Clone, Default, Debug)]
@@ -13,14 +17,13 @@ pub struct GroupHealth {
 struct Inner {
     joined: AtomicBool,
     stalled: AtomicBool,
-    partitions: AtomicUsize,
 }
 
 impl GroupHealth {
-    /// The member belongs to its group and has this many partitions (none, when there are more members than those).
-    pub fn joined(&self, partitions: usize) {
-        self.inner.partitions.store(partitions, Ordering::Relaxed);
-        self.inner.joined.store(true, Ordering::Relaxed);
+    /// Whether the member belongs to its group, with or without a partition of its own.
+    pub fn set_joined(&self, joined: bool) {
+        self.inner.joined.store(joined, Ordering::Relaxed);
+        gauge!(m::CONSUMER_CONNECTED.name).set(if joined { 1.0 } else { 0.0 });
     }
 
     /// Whether the member is waiting for something that is away.
@@ -37,10 +40,5 @@ impl GroupHealth {
         } else {
             None
         }
-    }
-
-    /// Partitions assigned.
-    pub fn partitions(&self) -> usize {
-        self.inner.partitions.load(Ordering::Relaxed)
     }
 }

@@ -18,12 +18,16 @@
 mod assignment;
 mod handler;
 mod health;
+mod join;
+mod reconcile;
 mod work;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use krafka::consumer::{AutoOffsetReset, Consumer, OffsetAndMetadata, PartitionAssignmentStrategy, TopicPartition};
+use futures::{StreamExt, stream};
+use krafka::consumer::{Consumer, OffsetAndMetadata, TopicPartition};
 use krafka::{CloseOptions, KrafkaError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,10 +35,11 @@ use tokio_util::sync::CancellationToken;
 use super::event::now_ms;
 use super::{Cluster, KafkaError, Producer, dead_letter};
 use crate::backoff::Backoff;
-use assignment::{Assignment, Listener};
+use assignment::Assignment;
+use join::join;
 use work::{Plan, Work};
 
-pub use handler::{ApplyError, Effect, Handler, Outcome, PartitionEffects};
+pub use handler::{ApplyError, Effect, Handler, Outcome, PartitionEffects, Position};
 pub use health::GroupHealth;
 
 /// Records a poll hands out at most: large enough that one script call carries thousands of messages while a backlog
@@ -47,10 +52,15 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(500);
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a poll without records waits.
 const IDLE_POLL: Duration = Duration::from_secs(1);
+/// The same, while the member has no partition to read: one that is assigned is paused until its state was asked, so
+/// that no record of it ends the poll.
+const JOIN_POLL: Duration = Duration::from_millis(100);
+/// Dead letters on their way at once.
+const LETTERS_AT_ONCE: usize = 64;
 /// Attempts at a record that asks for a retry before it is a dead letter.
 const MAX_ATTEMPTS: u32 = 5;
-/// How long leaving the group may take at the end.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the last commit, and then leaving the group, may take at the end.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// One group's membership: what to consume and as whom.
 #[derive(Clone, Debug)]
@@ -73,10 +83,16 @@ pub async fn run<H: Handler>(
     health: GroupHealth,
     shutdown: CancellationToken,
 ) -> Result<(), KafkaError> {
-    let mut runtime = Runtime::start(group, handler, cluster, producer, health).await?;
+    let assignment = Assignment::default();
+    let Some(consumer) = join(&group, cluster, &assignment, &health, &shutdown).await? else { return Ok(()) };
+    let mut runtime = Runtime::new(group, handler, consumer, producer, assignment, health);
     let result = runtime.consume(&shutdown).await;
     runtime.stop().await;
     result
+}
+
+fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(50), Duration::from_secs(2))
 }
 
 struct Runtime<H: Handler> {
@@ -93,43 +109,20 @@ struct Runtime<H: Handler> {
     commit: Option<JoinHandle<()>>,
     last_commit: Instant,
     last_check: Instant,
+    last_report: Instant,
 }
 
 impl<H: Handler> Runtime<H> {
-    async fn start(
+    fn new(
         group: Group,
         handler: H,
-        cluster: &Cluster,
+        consumer: Arc<Consumer>,
         producer: Producer,
+        assignment: Assignment,
         health: GroupHealth,
-    ) -> Result<Self, KafkaError> {
-        let assignment = Assignment::default();
-        let slot = Arc::new(OnceLock::new());
-        let listener = Listener {
-            group: group.id.clone(),
-            assignment: assignment.clone(),
-            health: health.clone(),
-            consumer: Arc::clone(&slot),
-        };
-        let session_timeout = cluster.settings().session_timeout;
-        let consumer = (cluster.consuming().await?.consumer(&group.id))
-            .enable_auto_commit(false)
-            .auto_offset_reset(AutoOffsetReset::Earliest)
-            .partition_assignment_strategy(PartitionAssignmentStrategy::CooperativeSticky)
-            .session_timeout(session_timeout)
-            .heartbeat_interval(session_timeout / 3)
-            .max_poll_records(MAX_POLL_RECORDS)
-            .max_buffered_records(2 * MAX_POLL_RECORDS)
-            .max_partition_fetch_bytes(4 * 1024 * 1024)
-            .rebalance_listener(listener)
-            .build()
-            .await
-            .map_err(KafkaError::request(format!("join group {}", group.id)))?;
-        let consumer = Arc::new(consumer);
-        // Nobody else has the slot yet, so it is empty.
-        let _ = slot.set(Arc::downgrade(&consumer));
-        consumer.subscribe(&group.topics).await.map_err(KafkaError::request("subscribe"))?;
-        Ok(Self {
+    ) -> Self {
+        let now = Instant::now();
+        Self {
             group,
             handler,
             consumer,
@@ -138,16 +131,21 @@ impl<H: Handler> Runtime<H> {
             health,
             work: Work::default(),
             stalled: false,
-            backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(2)),
+            backoff: backoff(),
             commit: None,
-            last_commit: Instant::now(),
-            last_check: Instant::now(),
-        })
+            last_commit: now,
+            last_check: now,
+            last_report: now,
+        }
     }
 
     async fn consume(&mut self, shutdown: &CancellationToken) -> Result<(), KafkaError> {
         while !shutdown.is_cancelled() {
-            let wait = if self.stalled { self.backoff.after_failure() } else { IDLE_POLL };
+            let wait = match self.stalled {
+                true => self.backoff.after_failure(),
+                false if self.assignment.positioned().is_empty() => JOIN_POLL,
+                false => IDLE_POLL,
+            };
             let polled = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -188,12 +186,7 @@ impl<H: Handler> Runtime<H> {
         for partition in &in_hand {
             self.consumer.pause(partition.topic(), &[partition.partition()]).await;
         }
-        let records = tokio::select! {
-            biased;
-            records = self.consumer.poll(wait) => records?,
-            // What was just assigned is paused until its state is asked: nothing of it would end this poll.
-            () = self.assignment.grown() => Vec::new(),
-        };
+        let records = self.consumer.poll(wait).await?;
         let ready = self.assignment.positioned();
         self.work.add(records);
         self.work.retain(|partition| ready.contains(partition));
@@ -203,95 +196,66 @@ impl<H: Handler> Runtime<H> {
         Ok(())
     }
 
-    /// Positions what is new, then handles what is in hand.
+    /// Positions what is new, then handles what is in hand. A partition that can't be positioned, because its leader is
+    /// away, keeps no other from going on.
     async fn advance(&mut self) -> Result<(), ApplyError> {
-        for partition in self.assignment.unpositioned() {
-            self.position(partition).await?;
-        }
+        let positioned = self.position_new().await;
         self.check_state().await?;
-        self.check_log()?;
-        if self.work.is_empty() {
-            return Ok(());
+        self.check_log().await?;
+        if !self.work.is_empty() {
+            self.handle().await?;
         }
+        positioned
+    }
+
+    async fn handle(&mut self) -> Result<(), ApplyError> {
         let started = Instant::now();
-        let plan = {
+        let mut plan = {
             let standings = self.assignment.lock();
             let expected = |partition: &TopicPartition| standings.get(partition).and_then(|standing| standing.next);
             self.work.plan(&self.handler, expected, MAX_ATTEMPTS)
         };
-        self.send_dead_letters(&plan).await?;
-        self.handler.apply(&plan.effects).await?;
-        self.applied(&plan, started.elapsed());
+        let sent = self.send_dead_letters(&mut plan).await;
+        if !plan.effects.is_empty() {
+            self.handler.apply(&plan.effects).await?;
+            self.applied(&plan, started.elapsed());
+        }
         self.work.done(&plan);
+        sent?;
         if plan.retrying {
             return Err(ApplyError::Unavailable("a record asked to be tried again".to_owned()));
         }
         Ok(())
     }
 
-    /// Asks the state where it stands in a new partition, and goes there.
-    async fn position(&self, partition: TopicPartition) -> Result<(), ApplyError> {
-        let unavailable = |error: KrafkaError| ApplyError::Unavailable(error.to_string());
-        let (topic, number) = (partition.topic(), partition.partition());
-        let (start, end) = self.consumer.fetch_watermarks(topic, number).await.map_err(unavailable)?;
-        let mut next = self.handler.position(&partition).await?;
-        if let Some(offset) = next.filter(|&offset| offset > end) {
-            tracing::warn!(group = %self.group.id, topic, partition = number, offset, end, "the state is ahead of the log, which was truncated or made anew; reading it from its start");
-            self.handler.rewound(std::slice::from_ref(&partition)).await?;
-            next = None;
-        }
-        if let Some(offset) = next.filter(|&offset| offset < start) {
-            tracing::warn!(group = %self.group.id, topic, partition = number, offset, start, lost = start - offset, "retention removed records before they were handled");
-        }
-        let seek = next.unwrap_or(start).max(start);
-        self.consumer.seek(topic, number, seek).await.map_err(unavailable)?;
-        self.consumer.resume(topic, &[number]).await;
-        if let Some(standing) = self.assignment.lock().get_mut(&partition) {
-            standing.next = next;
-            standing.positioned = true;
-        }
-        tracing::debug!(group = %self.group.id, topic, partition = number, offset = seek, "positioned");
-        Ok(())
-    }
-
-    /// Asks the state, now and then, whether it still stands where this member left it.
-    async fn check_state(&mut self) -> Result<(), ApplyError> {
-        if self.last_check.elapsed() < CHECK_INTERVAL {
-            return Ok(());
-        }
-        let mut behind = Vec::new();
-        for (partition, next) in self.assignment.applied() {
-            let stored = self.handler.position(&partition).await?;
-            if stored.is_none_or(|stored| stored < next) {
-                behind.push((partition, stored));
+    /// Sends the plan's dead letters. A partition whose letters don't all arrive is withheld from the plan: it is tried
+    /// again, while the others go on.
+    async fn send_dead_letters(&mut self, plan: &mut Plan<H::Effect>) -> Result<(), ApplyError> {
+        let (producer, group) = (&self.producer, &self.group.id);
+        let letters: Vec<_> = (plan.dead.iter())
+            .map(|dead| dead_letter::send(producer, group, &dead.record, &dead.reason, dead.attempts))
+            .collect();
+        let results: Vec<_> = stream::iter(letters).buffered(LETTERS_AT_ONCE).collect().await;
+        let mut failed = None;
+        for (dead, result) in std::mem::take(&mut plan.dead).into_iter().zip(results) {
+            let (topic, partition, offset) = (&*dead.record.topic, dead.record.partition, dead.record.offset);
+            let reason = dead_letter::brief(&dead.reason);
+            match result {
+                _ if plan.is_withheld(&dead.record) => {}
+                Ok(()) => {
+                    self.work.dead_lettered(&dead.record);
+                    if let Some(standing) = self.assignment.lock().get(&TopicPartition::new(topic, partition)) {
+                        standing.instruments.error("poison");
+                    }
+                    tracing::warn!(group, topic, partition, offset, reason, "record sent to the dead-letter topic");
+                }
+                Err(error) => {
+                    plan.withhold(&dead.record);
+                    failed = Some(ApplyError::Unavailable(format!("{topic}[{partition}] at {offset}: {error}")));
+                }
             }
         }
-        self.last_check = Instant::now();
-        if behind.is_empty() { Ok(()) } else { Err(ApplyError::RolledBack(behind)) }
-    }
-
-    /// Notices a log that begins again below what was applied: the topic was deleted and made anew, or truncated. The
-    /// state would take its records for ones that it has seen, and skip them.
-    fn check_log(&self) -> Result<(), ApplyError> {
-        let first = self.work.first_offsets();
-        let anew: Vec<_> = (self.assignment.applied().into_iter())
-            .filter(|(partition, next)| first.get(partition).is_some_and(|first| first < next))
-            .map(|(partition, _)| (partition, None))
-            .collect();
-        if anew.is_empty() { Ok(()) } else { Err(ApplyError::RolledBack(anew)) }
-    }
-
-    async fn send_dead_letters(&mut self, plan: &Plan<H::Effect>) -> Result<(), ApplyError> {
-        for (record, reason, attempts) in &plan.dead {
-            let (topic, partition, offset) = (&*record.topic, record.partition, record.offset);
-            dead_letter::send(&self.producer, &self.group.id, record, reason, *attempts)
-                .await
-                .map_err(|error| ApplyError::Unavailable(error.to_string()))?;
-            self.work.dead_lettered(record);
-            let reason = dead_letter::brief(reason);
-            tracing::warn!(group = %self.group.id, topic, partition, offset, reason, "record sent to the dead-letter topic");
-        }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     fn applied(&self, plan: &Plan<H::Effect>, took: Duration) {
@@ -299,7 +263,7 @@ impl<H: Handler> Runtime<H> {
         for (effects, taken) in plan.effects.iter().zip(&plan.taken) {
             if let Some(standing) = standings.get_mut(&effects.partition) {
                 standing.next = Some(effects.next);
-                standing.last_timestamp = taken.last_timestamp;
+                standing.last_timestamp = Some(taken.last_timestamp);
                 standing.instruments.batch((taken.records - taken.dead) as u64, taken.dead as u64, took);
             }
         }
@@ -307,40 +271,44 @@ impl<H: Handler> Runtime<H> {
 
     /// Reacts to a failed [`advance`](Self::advance): the records stay in hand, unless the state has to go back.
     async fn recover(&mut self, error: ApplyError) {
-        let ApplyError::RolledBack(partitions) = error else {
-            return self.stall("unavailable", &error.to_string());
-        };
-        let forget: Vec<_> =
-            partitions.iter().filter(|(_, stored)| stored.is_none()).map(|(tp, _)| tp.clone()).collect();
-        tracing::warn!(group = %self.group.id, partitions = partitions.len(), lost = forget.len(), "the state or the log was lost or rolled back; going back in the log");
-        if let Err(error) = self.handler.rewound(&forget).await {
-            return self.stall("unavailable", &error.to_string());
+        match error {
+            ApplyError::RolledBack(partitions) => self.go_back(&partitions).await,
+            // Nothing is wrong with a member that waits for the end of a replay.
+            ApplyError::Fenced => self.wait("fenced", &error.to_string()),
+            ApplyError::Unavailable(reason) => self.stall("unavailable", &reason),
         }
-        // What happened to one partition has most likely happened to all: each asks the state anew.
-        self.work.retain(|_| false);
-        self.assignment.unposition();
     }
 
     fn stall(&mut self, kind: &'static str, reason: &str) {
+        self.wait(kind, reason);
+        self.health.set_stalled(true);
+    }
+
+    fn wait(&mut self, kind: &'static str, reason: &str) {
         if !self.stalled {
             tracing::warn!(group = %self.group.id, reason, "waiting");
             self.stalled = true;
-            self.health.set_stalled(true);
         }
-        for standing in self.assignment.lock().values() {
-            standing.instruments.error(kind);
-        }
+        self.assignment.count_error(kind);
     }
 
-    /// Keeps the gauges of position and lag true, from what the last fetch said: no request is sent for it.
-    async fn report(&self) {
-        let lag = self.consumer.lag().await;
+    /// Keeps the gauges of position and lag true, from what the last fetch said: no request is sent for it. While
+    /// nothing is fetched, the log's ends are asked for now and then: lag matters most when nobody works it off.
+    async fn report(&mut self) {
+        let ends: HashMap<_, _> = if !self.stalled {
+            let known = self.consumer.lag().await;
+            known.into_iter().filter_map(|(partition, lag)| Some((partition, lag.high_watermark?))).collect()
+        } else if self.last_report.elapsed() >= CHECK_INTERVAL {
+            self.ends().await
+        } else {
+            return;
+        };
+        self.last_report = Instant::now();
         let now = now_ms();
-        for (partition, standing) in self.assignment.lock().iter() {
-            let Some(next) = standing.next else { continue };
-            let end = lag.get(partition).and_then(|lag| lag.high_watermark);
-            let age = Duration::from_millis(now.saturating_sub(standing.last_timestamp).max(0).unsigned_abs());
-            standing.instruments.position(next, end, age);
+        for (partition, standing) in self.assignment.lock().iter().filter(|(_, standing)| standing.positioned) {
+            let age =
+                standing.last_timestamp.map(|at| Duration::from_millis(now.saturating_sub(at).max(0).unsigned_abs()));
+            standing.instruments.position(standing.offset(), ends.get(partition).copied(), age);
         }
     }
 
@@ -368,12 +336,16 @@ impl<H: Handler> Runtime<H> {
         if let Err(error) = self.consumer.close_with(CloseOptions::new().timeout(CLOSE_TIMEOUT)).await {
             tracing::warn!(group = %self.group.id, %error, "did not leave the group in order");
         }
+        self.health.set_joined(false);
     }
 }
 
 async fn commit(consumer: Arc<Consumer>, assignment: Assignment, offsets: Vec<(TopicPartition, OffsetAndMetadata)>) {
     match consumer.commit_offsets(offsets.clone()).await {
         Ok(()) => assignment.committed(&offsets),
-        Err(error) => tracing::debug!(%error, "commit failed; the next one covers it"),
+        Err(error) => {
+            assignment.count_error("commit");
+            tracing::debug!(%error, "commit failed; the next one covers it");
+        }
     }
 }

@@ -26,14 +26,24 @@ pub struct Work {
 
 /// What one round does: dead letters first, then the effects, then nothing of it is in hand any more.
 pub struct Plan<E> {
-    /// Records to send to the dead-letter topic, with the reason and the number of attempts.
-    pub dead: Vec<(ConsumerRecord, String, u32)>,
+    /// Records to send to the dead-letter topic.
+    pub dead: Vec<Dead>,
     /// The effects by partition.
     pub effects: Vec<PartitionEffects<E>>,
     /// How many records of each of those partitions the round takes, and how many of them are dead letters.
     pub taken: Vec<Taken>,
     /// Whether some record has to be tried again later.
     pub retrying: bool,
+}
+
+/// A record on its way to the dead-letter topic.
+pub struct Dead {
+    /// The record.
+    pub record: ConsumerRecord,
+    /// Why.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
 }
 
 /// What a round takes of one partition.
@@ -44,6 +54,25 @@ pub struct Taken {
     pub dead: usize,
     /// Timestamp (ms) of the last one.
     pub last_timestamp: i64,
+}
+
+impl<E> Plan<E> {
+    /// Takes the partition of `record` out of the round.
+    pub fn withhold(&mut self, record: &ConsumerRecord) {
+        if let Some(index) = self.effects.iter().position(|effects| is_of(&effects.partition, record)) {
+            self.effects.remove(index);
+            self.taken.remove(index);
+        }
+    }
+
+    /// Whether the partition of `record` was taken out.
+    pub fn is_withheld(&self, record: &ConsumerRecord) -> bool {
+        !self.effects.iter().any(|effects| is_of(&effects.partition, record))
+    }
+}
+
+fn is_of(partition: &TopicPartition, record: &ConsumerRecord) -> bool {
+    partition.partition() == record.partition && partition.topic() == &*record.topic
 }
 
 impl Work {
@@ -104,7 +133,7 @@ impl Work {
                     Outcome::Poison(reason) | Outcome::Retry(reason) => {
                         taken.dead += 1;
                         if record.offset >= queue.dead_before {
-                            plan.dead.push((record.clone(), reason, attempts));
+                            plan.dead.push(Dead { record: record.clone(), reason, attempts });
                         }
                     }
                 }
@@ -151,7 +180,7 @@ impl Work {
 mod tests {
     use bytes::Bytes;
 
-    use super::super::handler::ApplyError;
+    use super::super::handler::{ApplyError, Position};
     use super::*;
 
     /// Values say what becomes of them.
@@ -168,15 +197,19 @@ mod tests {
             }
         }
 
-        async fn position(&self, _: &TopicPartition) -> Result<Option<i64>, ApplyError> {
-            Ok(None)
+        async fn position(&self, _: &TopicPartition, _: &str) -> Result<Position, ApplyError> {
+            Ok(Position::Nowhere)
         }
 
         async fn apply(&self, _: &[PartitionEffects<String>]) -> Result<(), ApplyError> {
             Ok(())
         }
 
-        async fn rewound(&self, _: &[TopicPartition]) -> Result<(), ApplyError> {
+        async fn rewound(&self) -> Result<(), ApplyError> {
+            Ok(())
+        }
+
+        async fn restart(&self, _: &TopicPartition, _: &str, _: i64) -> Result<(), ApplyError> {
             Ok(())
         }
     }
@@ -199,11 +232,25 @@ mod tests {
         let first = plan(&work);
         assert_eq!((first.dead.len(), first.effects[0].effects.len(), first.effects[0].next), (1, 2, 3));
         // The apply failed after the dead letter was acknowledged: it is not sent again.
-        work.dead_lettered(&first.dead[0].0);
+        work.dead_lettered(&first.dead[0].record);
         let second = plan(&work);
         assert_eq!((second.dead.len(), second.taken[0].dead), (0, 1));
         work.done(&second);
         assert!(work.is_empty());
+    }
+
+    #[test]
+    fn a_partition_whose_letter_did_not_go_is_tried_again_and_the_others_go_on() {
+        let mut work = Work::default();
+        work.add(records(0, &["a", "poison"]));
+        work.add(records(1, &["c"]));
+        let mut plan = plan(&work);
+        let dead = plan.dead.remove(0);
+        plan.withhold(&dead.record);
+        assert!(plan.is_withheld(&dead.record));
+        assert_eq!(plan.effects.iter().map(|run| run.partition.partition()).collect::<Vec<_>>(), [1]);
+        work.done(&plan);
+        assert_eq!(work.partitions(), [TopicPartition::new("t", 0)]);
     }
 
     #[test]
@@ -219,7 +266,7 @@ mod tests {
         assert!(second.retrying && second.effects.is_empty());
         work.done(&second);
         let third = plan(&work);
-        assert_eq!((third.retrying, third.dead.len(), third.dead[0].2), (false, 1, 3));
+        assert_eq!((third.retrying, third.dead.len(), third.dead[0].attempts), (false, 1, 3));
         assert_eq!(third.effects[0].next, 3);
         work.done(&third);
         assert!(work.is_empty());

@@ -26,11 +26,6 @@ export class Browser {
     return this.#page(context, url, options.javaScriptEnabled !== false);
   }
 
-  /** One more window with the same profile. */
-  async openBeside(page, url) {
-    return this.#page(page.context(), url, true);
-  }
-
   async #page(context, url, scripted) {
     const page = await context.newPage();
     page.problems = [];

@@ -7,6 +7,7 @@
 if redis.call('GET', KEYS[9]) ~= ARGV[1] then return 0 end
 for i = 1, 4 do
   if redis.call('EXISTS', KEYS[4 + i]) == 1 then
+    redis.call('PERSIST', KEYS[4 + i])
     redis.call('RENAME', KEYS[4 + i], KEYS[i])
   else
     redis.call('DEL', KEYS[i])

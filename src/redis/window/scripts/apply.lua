@@ -4,28 +4,29 @@
 --       3 positions (list beside the window: "field:offset")   4 seen (sorted set: idempotency key by time)
 --       5 fence (exists while a replay rebuilds the state)
 -- ARGV  1 token of the replay that may pass the fence, or ''   2 channel to publish on, or ''
---       3 length of the window   4 an epoch for a state that has none   5 now, ms   6 how long keys are kept, ms
---       7 number of partitions, then for each: field, offset the caller expects the state to stand at or '', next offset
+--       3 length of the window   4 an epoch for a state that has none
+--       5 the time of the newest message, ms   6 how long keys are kept from then on, ms
+--       7 how long a rebuilt state lasts that nobody puts into place, ms
+--       8 number of partitions, then for each: field, offset the caller expects the state to stand at or '', next offset
 --       then the messages in order, for each: number of its partition (from 1), offset, JSON without its closing
 --       brace, idempotency key or ''
 --
 -- Answers {'applied', epoch, seq, applied, length of the window}, {'fenced'},
--- or {'rolled-back', number of the partition, its offset or '', ...}.
+-- or {'rolled-back', number of the partition, ...}.
 
 local fence = redis.call('GET', KEYS[5])
 if fence and fence ~= ARGV[1] then return {'fenced'} end
 
-local channel, length, now = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
-local partitions = tonumber(ARGV[7])
+local channel, length, newest = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
+local partitions = tonumber(ARGV[8])
 local fields, stored, behind = {}, {}, {}
 for p = 1, partitions do
-  local at = 8 + (p - 1) * 3
+  local at = 9 + (p - 1) * 3
   fields[p] = ARGV[at]
   local current = redis.call('HGET', KEYS[2], ARGV[at])
   local expected = ARGV[at + 1]
   if expected ~= '' and (not current or tonumber(current) < tonumber(expected)) then
     behind[#behind + 1] = tostring(p)
-    behind[#behind + 1] = current or ''
   end
   stored[p] = tonumber(current or 0)
 end
@@ -40,15 +41,15 @@ end
 -- Keep what the state has not seen.
 local bodies, positions = {}, {}
 local kept = 0
-for at = 8 + partitions * 3, #ARGV, 4 do
+for at = 9 + partitions * 3, #ARGV, 4 do
   local p, offset, key = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 3]
-  if offset >= stored[p] and (key == '' or redis.call('ZADD', KEYS[4], 'NX', now, key) == 1) then
+  if offset >= stored[p] and (key == '' or redis.call('ZADD', KEYS[4], 'NX', newest, key) == 1) then
     kept = kept + 1
     bodies[kept] = ARGV[at + 2]
     positions[kept] = fields[p] .. ':' .. ARGV[at + 1]
   end
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - tonumber(ARGV[6]))
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', newest - tonumber(ARGV[6]))
 
 -- Number them, and push those that the window will still hold.
 local seq = redis.call('HINCRBY', KEYS[2], 'seq', kept)
@@ -67,7 +68,12 @@ if kept > 0 then
 end
 
 for p = 1, partitions do
-  local next = tonumber(ARGV[8 + (p - 1) * 3 + 2])
+  local next = tonumber(ARGV[9 + (p - 1) * 3 + 2])
   if next > stored[p] then redis.call('HSET', KEYS[2], fields[p], string.format('%d', next)) end
+end
+
+-- What a replay builds goes by itself when the replay dies.
+if ARGV[1] ~= '' then
+  for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[7]) end
 end
 return {'applied', epoch, seq, kept, redis.call('LLEN', KEYS[1])}

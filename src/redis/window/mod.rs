@@ -7,11 +7,14 @@
 //! |---|---|---|
 //! | `messages` | list | the newest messages as JSON, with the `seq` they got |
 //! | `new-messages` | channel | each message as it is applied |
-//! | `kboard:message-board` | hash | `epoch`, `seq`, and one field a partition: the next offset to apply |
+//! | `kboard:message-board` | hash | `epoch`, `seq`, the topic's id, and one field a partition: the next offset to apply |
 //! | `kboard:message-board:positions` | list | where each message of the window stands in the log |
-//! | `kboard:message-board:seen` | sorted set | idempotency keys of the last day |
+//! | `kboard:message-board:seen` | sorted set | ids of the last day's messages that may repeat |
 //! | `kboard:message-board:fence` | string | exists while a replay rebuilds the projection |
 //! | `kboard:message-board:control` | channel | the new epoch, when it changes |
+
+mod merge;
+mod shadow;
 
 use std::collections::BTreeMap;
 
@@ -20,12 +23,16 @@ use fred::types::Value;
 use uuid::Uuid;
 
 use super::client::{Call, Redis, RedisError};
+use merge::by_time;
 
-/// How long an idempotency key is remembered.
+/// How long an idempotency key is remembered, in the time of the messages.
 const SEEN_MS: i64 = 24 * 60 * 60 * 1000;
 /// A batch with more messages than this is a backlog being drained: its messages are not announced one by one (no
 /// viewer could follow), only that the window has moved.
 const BULK: usize = 1_000;
+
+/// How long a shadow lasts that nobody adds to: that of a replay that died.
+const SHADOW_MS: i64 = 60_000;
 
 /// Where a window keeps itself.
 #[derive(Clone, Debug)]
@@ -73,8 +80,10 @@ struct Scripts {
     snapshot: Call,
     position: Call,
     rewind: Call,
+    restart: Call,
     fence: Call,
     swap: Call,
+    discard: Call,
 }
 
 /// A message on its way into a window.
@@ -113,8 +122,47 @@ pub enum Applied {
     },
     /// A replay holds the state.
     Fenced,
-    /// The state stands before what the caller expects, by index of the run, with the offset it stands at, if any.
-    RolledBack(Vec<(usize, Option<i64>)>),
+    /// The state stands before what the caller expects in these runs, by index.
+    RolledBack(Vec<usize>),
+}
+
+/// A partition of a log, as the state names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: i32,
+    /// The topic's id.
+    pub log: &'a str,
+}
+
+impl Place<'_> {
+    /// The field of the partition's offset.
+    fn field(&self) -> String {
+        field(self.topic, self.partition)
+    }
+
+    /// The field of the topic's id; no offset's, which have a colon.
+    fn log_field(&self) -> String {
+        format!("topic-id/{}", self.topic)
+    }
+}
+
+/// The field of a partition in the state.
+pub fn field(topic: &str, partition: i32) -> String {
+    format!("{topic}:{partition}")
+}
+
+/// Where the state stands in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// It has seen nothing of it.
+    Nowhere,
+    /// The offset of the record to apply next.
+    At(i64),
+    /// It was built from another topic of the same name.
+    OtherLog,
 }
 
 /// A projection at one moment.
@@ -150,8 +198,10 @@ impl Window {
                 snapshot: Call::new("snapshot", include_str!("scripts/snapshot.lua")),
                 position: Call::new("position", include_str!("scripts/position.lua")),
                 rewind: Call::new("rewind", include_str!("scripts/rewind.lua")),
+                restart: Call::new("restart", include_str!("scripts/restart.lua")),
                 fence: Call::new("fence", include_str!("scripts/fence.lua")),
                 swap: Call::new("swap", include_str!("scripts/swap.lua")),
+                discard: Call::new("discard", include_str!("scripts/discard.lua")),
             }),
         }
     }
@@ -175,13 +225,16 @@ impl Window {
         let total: usize = runs.iter().map(|run| run.entries.len()).sum();
         let announce = self.token.is_none();
         let bulk = total > BULK;
-        let mut args: Vec<Value> = Vec::with_capacity(7 + runs.len() * 3 + total * 4);
+        // Not the time of now: a replay forgets ids as the board did, and doesn't keep those of all times for a day.
+        let newest = runs.iter().flat_map(|run| &run.entries).map(|(_, time, _)| *time).max().unwrap_or(now_ms);
+        let mut args: Vec<Value> = Vec::with_capacity(8 + runs.len() * 3 + total * 4);
         args.push(self.token.clone().unwrap_or_default().into());
         args.push(if announce && !bulk { self.channel.clone() } else { String::new() }.into());
         args.push((self.length as i64).into());
         args.push(new_epoch().into());
-        args.push(now_ms.into());
+        args.push(newest.min(now_ms).into());
         args.push(SEEN_MS.into());
+        args.push(SHADOW_MS.into());
         args.push((runs.len() as i64).into());
         for run in runs {
             args.push(run.partition.clone().into());
@@ -234,67 +287,50 @@ impl Window {
         })
     }
 
-    /// The next offset to apply of a partition, `None` when the state has seen nothing of it.
+    /// Where the state stands in a partition; from the first time on, it knows the topic's id.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn position(&self, partition: &str) -> Result<Option<i64>, RedisError> {
-        let (keys, args) = (vec![self.keys.state.clone()], vec![Value::from(partition.to_owned())]);
-        self.scripts.position.run(&self.redis, keys, args).await
+    pub async fn position(&self, place: Place<'_>) -> Result<Stands, RedisError> {
+        let args = vec![place.field().into(), place.log_field().into(), place.log.to_owned().into()];
+        let answer: Vec<String> = self.scripts.position.run(&self.redis, vec![self.keys.state.clone()], args).await?;
+        match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["nowhere"] => Ok(Stands::Nowhere),
+            ["other-log"] => Ok(Stands::OtherLog),
+            ["at", offset] if let Ok(offset) = offset.parse() => Ok(Stands::At(offset)),
+            _ => Err(RedisError::Answer { operation: "position", answer: format!("{answer:?}") }),
+        }
     }
 
-    /// Gives the state a new epoch and has it forget partitions; `false` while a replay holds it.
+    /// Gives the state a new epoch; `false` while a replay holds it.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn rewind(&self, forget: &[String]) -> Result<bool, RedisError> {
-        let mut args: Vec<Value> = vec![self.control.clone().into(), new_epoch().into()];
-        args.extend(forget.iter().map(|partition| Value::from(partition.clone())));
+    pub async fn rewind(&self) -> Result<bool, RedisError> {
+        let args = vec![self.control.clone().into(), new_epoch().into()];
         let keys = vec![self.keys.state.clone(), self.fence.clone()];
         let answer: Vec<String> = self.scripts.rewind.run(&self.redis, keys, args).await?;
         Ok(answer.first().is_some_and(|word| word == "rewound"))
     }
 
-    /// A window beside this one, for a replay to build.
-    pub fn shadow(&self) -> Self {
-        let token = Uuid::new_v4().simple().to_string();
-        Self { keys: Keys::shadow(&self.keys, &token), token: Some(token), ..self.clone() }
-    }
-
-    /// Takes or renews the fence that holds all others off the live state; `false` when another replay has it.
+    /// Empties a window whose state stands beyond `end` in the partition, or was built from another topic; `false` while
+    /// a replay holds it.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn hold(&self, lasting_ms: i64) -> Result<bool, RedisError> {
-        let args = vec![self.token.clone().unwrap_or_default().into(), lasting_ms.into()];
-        self.scripts.fence.run(&self.redis, vec![self.fence.clone()], args).await
-    }
-
-    /// Puts this shadow in the place of `live`, with a new epoch, and lifts the fence; `false` when the fence was lost.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn swap_into(&self, live: &Self) -> Result<bool, RedisError> {
-        let mut keys = live.keys.all();
-        keys.extend(self.keys.all());
+    pub async fn restart(&self, place: Place<'_>, end: i64) -> Result<bool, RedisError> {
+        let args = vec![
+            self.control.clone().into(),
+            new_epoch().into(),
+            place.field().into(),
+            end.into(),
+            place.log_field().into(),
+            place.log.to_owned().into(),
+        ];
+        let mut keys = self.keys.all();
         keys.push(self.fence.clone());
-        let args = vec![self.token.clone().unwrap_or_default().into(), self.control.clone().into(), new_epoch().into()];
-        self.scripts.swap.run(&self.redis, keys, args).await
-    }
-
-    /// Removes this shadow and lifts its fence.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn discard(&self) -> Result<(), RedisError> {
-        use fred::interfaces::KeysInterface;
-        let failed = |source| RedisError::Command { operation: "del", source };
-        let _: u64 = self.redis.client().del(self.keys.all()).await.map_err(failed)?;
-        let holder: Option<String> = self.redis.client().get(&self.fence).await.map_err(failed)?;
-        if holder == self.token {
-            let _: u64 = self.redis.client().del(&self.fence).await.map_err(failed)?;
-        }
-        Ok(())
+        let answer: Vec<String> = self.scripts.restart.run(&self.redis, keys, args).await?;
+        Ok(answer.first().is_some_and(|word| word != "fenced"))
     }
 }
 
@@ -304,20 +340,6 @@ fn new_epoch() -> String {
     format!("{}{}", &id[..12], &id[26..])
 }
 
-/// The messages of all runs, merged by timestamp; those of one run keep their order. Messages of one millisecond are
-/// told apart by their ids, with which they begin: those that one server gives out grow.
-fn by_time<'a>(runs: &'a [Run<'a>]) -> impl Iterator<Item = (usize, (i64, &'a Entry))> {
-    let mut heads = vec![0_usize; runs.len()];
-    std::iter::from_fn(move || {
-        let (index, ..) = (runs.iter().enumerate())
-            .filter_map(|(index, run)| run.entries.get(heads[index]).map(|entry| (index, entry.1, &entry.2.body)))
-            .min_by(|(_, time, body), (_, other_time, other)| time.cmp(other_time).then_with(|| body.cmp(other)))?;
-        let (offset, _, entry) = runs[index].entries[heads[index]];
-        heads[index] += 1;
-        Some((index, (offset, entry)))
-    })
-}
-
 fn parse_applied(answer: &[Value]) -> Result<Applied, RedisError> {
     let unexpected = || RedisError::Answer { operation: "apply", answer: format!("{answer:?}") };
     let word = answer.first().and_then(Value::as_string).ok_or_else(unexpected)?;
@@ -325,13 +347,8 @@ fn parse_applied(answer: &[Value]) -> Result<Applied, RedisError> {
     match word.as_str() {
         "applied" => Ok(Applied::Done { seq: number(2)?, applied: number(3)?, length: number(4)? }),
         "fenced" => Ok(Applied::Fenced),
-        "rolled-back" => answer[1..]
-            .chunks(2)
-            .map(|pair| {
-                let index =
-                    pair.first().and_then(Value::as_usize).and_then(|n| n.checked_sub(1)).ok_or_else(unexpected)?;
-                Ok((index, pair.get(1).and_then(Value::as_i64)))
-            })
+        "rolled-back" => (answer[1..].iter())
+            .map(|number| number.as_usize().and_then(|number| number.checked_sub(1)).ok_or_else(unexpected))
             .collect::<Result<_, _>>()
             .map(Applied::RolledBack),
         _ => Err(unexpected()),
@@ -342,42 +359,14 @@ fn parse_applied(answer: &[Value]) -> Result<Applied, RedisError> {
 mod tests {
     use super::*;
 
-    fn entry() -> Entry {
-        Entry { body: Bytes::from_static(b"{"), once: None }
-    }
-
-    #[test]
-    fn runs_merge_by_time_and_keep_their_own_order() {
-        let entry = entry();
-        let run = |partition: &str, times: &[i64]| Run {
-            partition: partition.to_owned(),
-            expected: None,
-            next: times.len() as i64,
-            entries: times.iter().enumerate().map(|(offset, &time)| (offset as i64, time, &entry)).collect(),
-        };
-        // The second run's clock steps back: its own order wins.
-        let runs = [run("t:0", &[10, 30]), run("t:1", &[20, 5, 40])];
-        let order: Vec<_> = by_time(&runs).map(|(index, (offset, _))| (index, offset)).collect();
-        assert_eq!(order, [(0, 0), (1, 0), (1, 1), (0, 1), (1, 2)]);
-    }
-
-    #[test]
-    fn messages_of_one_millisecond_are_in_the_order_of_their_ids() {
-        let entries = ["c", "a", "b"].map(|id| Entry { body: Bytes::from(format!("{{\"id\":\"{id}\"")), once: None });
-        let runs: Vec<_> = (entries.iter())
-            .map(|entry| Run { partition: String::new(), expected: None, next: 1, entries: vec![(0, 10, entry)] })
-            .collect();
-        assert_eq!(by_time(&runs).map(|(index, _)| index).collect::<Vec<_>>(), [1, 2, 0]);
-    }
-
     #[test]
     fn answers_of_the_script_are_understood() {
         let text = |text: &str| Value::from(text.to_owned());
         let applied = [text("applied"), text("e"), Value::from(7), Value::from(3), Value::from(100)];
         assert_eq!(parse_applied(&applied).unwrap(), Applied::Done { applied: 3, seq: 7, length: 100 });
         assert_eq!(parse_applied(&[text("fenced")]).unwrap(), Applied::Fenced);
-        let behind = [text("rolled-back"), text("2"), text("41"), text("1"), text("")];
-        assert_eq!(parse_applied(&behind).unwrap(), Applied::RolledBack(vec![(1, Some(41)), (0, None)]));
+        let behind = [text("rolled-back"), text("2"), text("1")];
+        assert_eq!(parse_applied(&behind).unwrap(), Applied::RolledBack(vec![1, 0]));
         assert!(parse_applied(&[text("what")]).is_err());
     }
 }

@@ -1,0 +1,144 @@
+//! Where the state stands, and whether the log is still the one it was built from.
+//!
+//! The state may lose its last writes, or all of them; the log may lose its tail, or be deleted and made anew. Whatever
+//! happened to either, the two are brought together again, and nothing is skipped in silence.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use krafka::KrafkaError;
+use krafka::consumer::TopicPartition;
+
+use super::handler::{ApplyError, Handler, Position};
+use super::{CHECK_INTERVAL, Runtime};
+
+/// How long a watermark is waited for that only a gauge wants.
+const GAUGE_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl<H: Handler> Runtime<H> {
+    /// Asks the state where it stands in new partitions, and goes there.
+    pub(super) async fn position_new(&mut self) -> Result<(), ApplyError> {
+        let mut failed = None;
+        for partition in self.assignment.unpositioned() {
+            if let Err(error) = self.position(partition).await {
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn position(&self, partition: TopicPartition) -> Result<(), ApplyError> {
+        let (topic, number) = (partition.topic(), partition.partition());
+        let log = self.log_id(topic).await?;
+        // The state first: it may move on while the log is asked, but never beyond what the log then says.
+        let stands = self.handler.position(&partition, &log).await?;
+        let (start, end) = self.consumer.fetch_watermarks(topic, number).await.map_err(unavailable)?;
+        let next = match stands {
+            Position::Nowhere => None,
+            Position::At(offset) if offset <= end => Some(offset),
+            Position::At(_) | Position::OtherLog => {
+                tracing::warn!(group = %self.group.id, topic, partition = number, ?stands, end, "the log lost records that the state has, or was made anew; building the state again");
+                self.handler.restart(&partition, &log, end).await?;
+                None
+            }
+        };
+        if let Some(offset) = next.filter(|&offset| offset < start) {
+            self.tell_of_lost_records(&partition, offset, start);
+        }
+        let seek = next.unwrap_or(start).max(start);
+        self.consumer.seek(topic, number, seek).await.map_err(unavailable)?;
+        self.consumer.resume(topic, &[number]).await;
+        tracing::debug!(group = %self.group.id, topic, partition = number, offset = seek, "positioned");
+        if let Some(standing) = self.assignment.lock().get_mut(&partition) {
+            standing.next = next;
+            standing.start = seek;
+            standing.log = log;
+            standing.positioned = true;
+        }
+        Ok(())
+    }
+
+    /// Tells one log from another that has the same name.
+    async fn log_id(&self, topic: &str) -> Result<String, ApplyError> {
+        let metadata = self.consumer.fetch_metadata(Some(topic)).await.map_err(unavailable)?;
+        let found = metadata.topics.iter().find(|found| found.name == topic);
+        let found = found.ok_or_else(|| ApplyError::Unavailable(format!("topic {topic} does not exist")))?;
+        Ok(uuid::Uuid::from_bytes(found.topic_id).to_string())
+    }
+
+    /// Asks the state, now and then, whether it still stands where this member left it.
+    pub(super) async fn check_state(&mut self) -> Result<(), ApplyError> {
+        if self.last_check.elapsed() < CHECK_INTERVAL {
+            return Ok(());
+        }
+        let mut behind = Vec::new();
+        for (partition, next, log) in self.assignment.applied() {
+            let stands = self.handler.position(&partition, &log).await?;
+            if !matches!(stands, Position::At(offset) if offset >= next) {
+                behind.push(partition);
+            }
+        }
+        self.last_check = Instant::now();
+        if behind.is_empty() { Ok(()) } else { Err(ApplyError::RolledBack(behind)) }
+    }
+
+    /// Looks at where the records in hand begin. Below what was applied: the topic was made anew or truncated, and the
+    /// state would take its records for ones that it has seen. Above: there are offsets without a record, or retention
+    /// was faster than this group.
+    pub(super) async fn check_log(&mut self) -> Result<(), ApplyError> {
+        let first = self.work.first_offsets();
+        for (partition, next, log) in self.assignment.applied() {
+            let Some(&first) = first.get(&partition) else { continue };
+            if first < next {
+                tracing::warn!(group = %self.group.id, topic = partition.topic(), partition = partition.partition(), offset = first, expected = next, "the log was truncated or made anew; building the state again");
+                self.handler.restart(&partition, &log, first).await?;
+                self.read_again();
+            } else if first > next {
+                let watermarks = self.consumer.fetch_watermarks(partition.topic(), partition.partition()).await;
+                let (start, _) = watermarks.map_err(unavailable)?;
+                if start > next {
+                    self.tell_of_lost_records(&partition, next, start);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_of_lost_records(&self, partition: &TopicPartition, next: i64, start: i64) {
+        tracing::error!(group = %self.group.id, topic = partition.topic(), partition = partition.partition(), offset = next, start, lost = start - next, "retention removed records before they were handled");
+        if let Some(standing) = self.assignment.lock().get(partition) {
+            standing.instruments.error("lost");
+        }
+    }
+
+    /// Follows a state that lost what this member had applied.
+    pub(super) async fn go_back(&mut self, partitions: &[TopicPartition]) {
+        tracing::warn!(group = %self.group.id, partitions = partitions.len(), "the state was lost or rolled back; going back in the log");
+        match self.handler.rewound().await {
+            Ok(()) => self.read_again(),
+            Err(ApplyError::Fenced) => self.wait("fenced", "a replay is rebuilding the state"),
+            Err(error) => self.stall("unavailable", &error.to_string()),
+        }
+    }
+
+    /// What happened to one partition has most likely happened to all: each asks the state anew.
+    fn read_again(&mut self) {
+        self.work.retain(|_| false);
+        self.assignment.unposition();
+    }
+
+    /// The end of each partition's log, of those whose leaders answer soon.
+    pub(super) async fn ends(&self) -> HashMap<TopicPartition, i64> {
+        let asked = self.assignment.positioned().into_iter().map(|partition| async {
+            let watermarks = self.consumer.fetch_watermarks(partition.topic(), partition.partition());
+            let (_, end) = tokio::time::timeout(GAUGE_TIMEOUT, watermarks).await.ok()?.ok()?;
+            Some((partition, end))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+}
+
+fn unavailable(error: KrafkaError) -> ApplyError {
+    ApplyError::Unavailable(error.to_string())
+}
