@@ -24,6 +24,9 @@ pub const TRACEPARENT: &str = "traceparent";
 /// What makes a repeated request the same one; a projection shows it once.
 pub const IDEMPOTENCY_KEY: &str = "x-idempotency-key";
 
+/// Where the trace id stands in a `traceparent` header: after the version.
+const TRACE_ID_IN_HEADER: std::ops::Range<usize> = 3..35;
+
 /// Headers of a record, in order.
 pub type Headers = Vec<(String, Option<Bytes>)>;
 
@@ -89,7 +92,7 @@ pub struct EventMeta {
     /// The version of its shape.
     pub version: &'static str,
     /// The correlation, usually the id of the request or of the first event.
-    pub correlation_id: String,
+    pub correlation_id: Bytes,
     /// The trace.
     pub trace: TraceContext,
     /// When it happened, in milliseconds since the epoch.
@@ -98,17 +101,19 @@ pub struct EventMeta {
 
 impl EventMeta {
     /// The headers of the event with id `event_id`.
-    pub fn headers(&self, event_id: &str) -> Headers {
-        let text = |name: &str, value: String| (name.to_owned(), Some(Bytes::from(value)));
+    pub fn headers(&self, event_id: &Bytes) -> Headers {
+        let header = |name: &str, value: Bytes| (name.to_owned(), Some(value));
+        let constant = |value: &'static str| Bytes::from_static(value.as_bytes());
+        let traceparent = Bytes::from(self.trace.header());
         vec![
-            text(EVENT_ID, event_id.to_owned()),
-            text(EVENT_TYPE, self.event_type.to_owned()),
-            text(EVENT_VERSION, self.version.to_owned()),
-            text(CORRELATION_ID, self.correlation_id.clone()),
-            text(TRACE_ID, format!("{:032x}", self.trace.trace_id)),
-            text(SOURCE, "kboard".to_owned()),
-            text(TIMESTAMP, self.timestamp.to_string()),
-            text(TRACEPARENT, self.trace.header()),
+            header(EVENT_ID, event_id.clone()),
+            header(EVENT_TYPE, constant(self.event_type)),
+            header(EVENT_VERSION, constant(self.version)),
+            header(CORRELATION_ID, self.correlation_id.clone()),
+            header(TRACE_ID, traceparent.slice(TRACE_ID_IN_HEADER)),
+            header(SOURCE, constant("kboard")),
+            header(TIMESTAMP, Bytes::from(self.timestamp.to_string())),
+            header(TRACEPARENT, traceparent),
         ]
     }
 }
@@ -128,6 +133,20 @@ mod tests {
         let context = TraceContext::random();
         assert_eq!(TraceContext::parse(&context.header()), Some(context));
         assert_eq!(context.child().trace_id, context.trace_id);
+    }
+
+    #[test]
+    fn an_event_carries_what_identifies_it() {
+        let trace = TraceContext::random();
+        let id = Bytes::from_static(b"the id");
+        let meta =
+            EventMeta { event_type: "Posted", version: "1", correlation_id: id.clone(), trace, timestamp: 1_700 };
+        let headers = meta.headers(&id);
+        let header = |name| header_str(&headers, name).unwrap();
+        assert_eq!((header(EVENT_ID), header(EVENT_TYPE), header(EVENT_VERSION)), ("the id", "Posted", "1"));
+        assert_eq!((header(CORRELATION_ID), header(SOURCE), header(TIMESTAMP)), ("the id", "kboard", "1700"));
+        assert_eq!(header(TRACE_ID), format!("{:032x}", trace.trace_id));
+        assert_eq!(TraceContext::parse(header(TRACEPARENT)), Some(trace));
     }
 
     #[test]

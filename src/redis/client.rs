@@ -17,9 +17,11 @@ use crate::telemetry::metrics as m;
 
 /// How long a command may take before the caller hears that Redis is away.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
-/// Published messages that may wait for this process to take them. Beyond it the hub notices a gap and fills it from
-/// the window, so this trades memory against work.
-const SUBSCRIPTION_BUFFER: usize = 16_384;
+/// Published messages that may wait for this process to take them. Beyond it the feed notices a gap and fills it from
+/// the window, so this trades memory against work. fred allots it at once, for each of its channels: 16,384 were 15 MB.
+const SUBSCRIPTION_BUFFER: usize = 2_048;
+/// The same for the connection that only sends commands; of its channels the one of reconnects is listened to.
+const EVENTS: usize = 16;
 
 /// What can go wrong with Redis.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +82,7 @@ impl Redis {
     /// # Errors
     /// [`RedisError::Connect`] when the server doesn't answer or refuses the login.
     pub async fn connect(settings: &RedisSettings) -> Result<Self, RedisError> {
-        let client = builder(settings)?.build().map_err(|source| refused(settings, source))?;
+        let client = builder(settings, EVENTS)?.build().map_err(|source| refused(settings, source))?;
         client.init().await.map_err(|source| refused(settings, source))?;
         watch("commands", &client);
         Ok(Self { client, settings: settings.clone() })
@@ -92,7 +94,7 @@ impl Redis {
     /// As [`connect`](Self::connect).
     pub async fn subscriber(&self) -> Result<SubscriberClient, RedisError> {
         let refused = |source| refused(&self.settings, source);
-        let subscriber = builder(&self.settings)?.build_subscriber_client().map_err(refused)?;
+        let subscriber = builder(&self.settings, SUBSCRIPTION_BUFFER)?.build_subscriber_client().map_err(refused)?;
         subscriber.init().await.map_err(refused)?;
         watch("subscriber", &subscriber);
         Ok(subscriber)
@@ -148,7 +150,7 @@ impl Call {
     }
 }
 
-fn builder(settings: &RedisSettings) -> Result<Builder, RedisError> {
+fn builder(settings: &RedisSettings, broadcast_capacity: usize) -> Result<Builder, RedisError> {
     let mut config = Config::from_url(settings.url.as_str()).map_err(|source| refused(settings, source))?;
     if settings.url.scheme() == "rediss" {
         let tls = Tls { ca: settings.tls_ca.clone(), identity: None };
@@ -159,7 +161,7 @@ fn builder(settings: &RedisSettings) -> Result<Builder, RedisError> {
         .set_policy(ReconnectPolicy::new_exponential(0, 50, 2_000, 2))
         .with_performance_config(|performance| {
             performance.default_command_timeout = COMMAND_TIMEOUT;
-            performance.broadcast_channel_capacity = SUBSCRIPTION_BUFFER;
+            performance.broadcast_channel_capacity = broadcast_capacity;
         })
         .with_connection_config(|connection| {
             connection.connection_timeout = Duration::from_secs(3);

@@ -130,18 +130,19 @@ pub fn generate(random: &mut dyn Rng) -> Generated {
     random.fill_bytes(&mut entropy);
     let since_epoch = u64::try_from(timestamp).unwrap_or_default();
     let id = uuid::Builder::from_unix_timestamp_millis(since_epoch, &entropy).into_uuid().to_string();
+    let key = Bytes::copy_from_slice(id.as_bytes());
     let meta = EventMeta {
         event_type: "MessagePosted",
         version: "1",
-        correlation_id: id.clone(),
+        correlation_id: key.clone(),
         trace: TraceContext { trace_id: random.random(), span_id: random.random(), sampled: false },
         timestamp,
     };
-    let headers = meta.headers(&id);
+    let headers = meta.headers(&key);
     let author = author(random);
     let message = Message { content: content(random).into(), author: author.into(), timestamp, id: id.into() };
     let value = Bytes::from(message.encode());
-    Generated { topic: TOPIC.to_owned(), key: Some(Bytes::from(message.id.into_owned())), value, headers }
+    Generated { topic: TOPIC.to_owned(), key: Some(key), value, headers }
 }
 
 fn pick<T: Copy>(random: &mut dyn Rng, from: &[T]) -> T {

@@ -169,20 +169,21 @@ async fn write_once(
 async fn write(board: &Board, headers: &HeaderMap, message: &Message<'_>, key: Option<&str>) -> Result<(), PostError> {
     let trace = text(headers, HeaderName::from_static("traceparent")).and_then(TraceContext::parse);
     let correlation = text(headers, HeaderName::from_static("x-correlation-id")).filter(|id| id.len() <= 128);
+    let id = Bytes::copy_from_slice(message.id.as_bytes());
     let meta = EventMeta {
         event_type: "MessagePosted",
         version: "1",
-        correlation_id: correlation.unwrap_or(&message.id).to_owned(),
+        correlation_id: correlation.map_or_else(|| id.clone(), |given| Bytes::copy_from_slice(given.as_bytes())),
         trace: trace.map_or_else(TraceContext::random, TraceContext::child),
         timestamp: message.timestamp,
     };
-    let mut headers = meta.headers(&message.id);
+    let mut headers = meta.headers(&id);
     if let Some(key) = key {
-        headers.push((IDEMPOTENCY_KEY.to_owned(), Some(Bytes::from(key.to_owned()))));
+        headers.push((IDEMPOTENCY_KEY.to_owned(), Some(Bytes::copy_from_slice(key.as_bytes()))));
     }
     let record = Outgoing {
         topic: board.services.prefix.apply(TOPIC),
-        key: Some(Bytes::from(message.id.clone().into_owned())),
+        key: Some(id),
         value: Some(Bytes::from(message.encode())),
         headers,
         timestamp: message.timestamp,
