@@ -27,17 +27,17 @@ impl Broker {
         Self::start_with(&[]).await
     }
 
-    /// The same with more lines for its server.properties.
+    /// The same with more lines for its server.properties, where `@PORT@` and `@CONTROLLER_PORT@` stand for its ports.
     pub async fn start_with(settings: &[&str]) -> Self {
         let process = Process::prepare("kafka");
         let port = ports::free();
         let data = process.directory().join("data");
         copy_flat(&services::kafka_formatted(), &data);
-        let properties = PROPERTIES
+        let properties = (PROPERTIES.to_owned() + "\n" + &settings.join("\n"))
             .replace("@PORT@", &port.to_string())
             .replace("@CONTROLLER_PORT@", &ports::free().to_string())
             .replace("@DATA@", &data.display().to_string());
-        fs::write(process.directory().join("server.properties"), properties + "\n" + &settings.join("\n")).unwrap();
+        fs::write(process.directory().join("server.properties"), properties).unwrap();
         let mut broker = Self { process, port };
         broker.restart().await;
         broker

@@ -16,6 +16,7 @@ pub struct RedisServer {
     process: Process,
     port: u16,
     fsync: &'static str,
+    settings: Vec<String>,
 }
 
 impl RedisServer {
@@ -27,7 +28,15 @@ impl RedisServer {
 
     /// Starts one with this `appendfsync` and waits until it answers.
     pub async fn start_with(fsync: &'static str) -> Self {
-        let mut server = Self { process: Process::prepare("redis"), port: ports::free(), fsync };
+        let mut server = Self { process: Process::prepare("redis"), port: ports::free(), fsync, settings: Vec::new() };
+        server.restart().await;
+        server
+    }
+
+    /// Starts one with more arguments and waits until it answers.
+    pub async fn start_configured(settings: &[String]) -> Self {
+        let (process, port) = (Process::prepare("redis"), ports::free());
+        let mut server = Self { process, port, fsync: "always", settings: settings.to_vec() };
         server.restart().await;
         server
     }
@@ -69,7 +78,8 @@ impl RedisServer {
         self.process.spawn(
             Command::new(services::redis_server())
                 .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""])
-                .args(["--appendonly", "yes", "--appendfsync", self.fsync]),
+                .args(["--appendonly", "yes", "--appendfsync", self.fsync])
+                .args(&self.settings),
         );
         let url = self.url();
         let process = std::cell::RefCell::new(&mut self.process);
