@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{KafkaError, Part, PartitionEffects, Range};
 
 /// Bytes of a partition read at once.
-const CHUNK_BYTES: i32 = 4 * 1024 * 1024;
+const CHUNK_BYTES: i32 = 1024 * 1024;
 
 /// All partitions of a range, merged by the time of their records.
 pub struct Merged {
