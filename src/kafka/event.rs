@@ -126,6 +126,8 @@ pub fn header_str<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -154,6 +156,15 @@ mod tests {
         let zeros = format!("00-{}-{}-01", "0".repeat(32), "0".repeat(16));
         for header in ["", "00", "00-xyz-abc-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &zeros] {
             assert_eq!(TraceContext::parse(header), None, "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_parsing_panic(header in "00-[0-9a-f-]{0,60}|.{0,60}") {
+            if let Some(context) = TraceContext::parse(&header) {
+                prop_assert_eq!(TraceContext::parse(&context.header()), Some(context));
+            }
         }
     }
 }

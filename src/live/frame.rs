@@ -64,6 +64,8 @@ pub fn seq_of(json: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -80,6 +82,16 @@ mod tests {
         assert_eq!(seq_of(br#"{"content":",\"seq\":9}","seq":12}"#), Some(12));
         for json in [&b"{}"[..], b"", br#"{"seq":}"#, br#"{"a":1}"#, br#"{"x":"y","seq":1"#] {
             assert_eq!(seq_of(json), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_survives_its_text_and_no_bytes_make_parsing_panic(epoch in "[0-9a-f]{1,20}", seq: u64, bytes: Vec<u8>) {
+            let id = EventId { epoch, seq };
+            prop_assert_eq!(EventId::parse(&id.to_string()), Some(id));
+            let _ = EventId::parse(&String::from_utf8_lossy(&bytes));
+            let _ = seq_of(&bytes);
         }
     }
 }

@@ -36,6 +36,8 @@ pub fn author_of(cookies: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -53,5 +55,15 @@ mod tests {
         let draft = parse(b"content=a%0D%0Ab+c&author=%C3%BC&other=1");
         assert_eq!(draft.content.as_deref(), Some("a\r\nb c"));
         assert_eq!(draft.author.as_deref(), Some("\u{fc}"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_reading_a_form_or_a_cookie_panic(bytes: Vec<u8>, author in ".{1,50}") {
+            let _ = parse(&bytes);
+            let _ = author_of(&String::from_utf8_lossy(&bytes));
+            let cookie = author_cookie(&author);
+            prop_assert!(cookie.is_ascii() && !cookie.contains(['\r', '\n']));
+        }
     }
 }

@@ -209,6 +209,8 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn snapshot(positions: &[(&str, i64)], offsets: &[(&str, i64)]) -> Snapshot {
@@ -238,6 +240,20 @@ mod tests {
         assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
         for text in ["", "v1", "v1.", "v1.0", "v1.0-x", "v2.0-1", "v1.-1-2", "v1.0--2"] {
             assert_eq!(Cursor::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cursor_survives_its_text_and_no_text_makes_parsing_panic(
+            offsets in proptest::collection::btree_map(0..=i32::MAX, 0..=i64::MAX, 1..20),
+            text in "v1[-.0-9a-f]{0,60}|.{0,60}",
+        ) {
+            let cursor = Cursor(offsets);
+            prop_assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+            if let Some(cursor) = Cursor::parse(&text) {
+                prop_assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+            }
         }
     }
 }

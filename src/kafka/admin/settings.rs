@@ -85,7 +85,9 @@ async fn add_broker_defaults(cluster: &Cluster, topics: &mut HashMap<String, Set
     let of_broker: HashMap<String, i64> =
         entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?.parse().ok()?))).collect();
     for (key, sources) in open {
-        let default = sources.iter().find_map(|(name, millis)| Some(of_broker.get(*name)? * millis));
+        // -1 is "for ever" in whatever unit.
+        let scaled = |value: i64, millis: i64| if value < 0 { value } else { value * millis };
+        let default = sources.iter().find_map(|(name, millis)| Some(scaled(*of_broker.get(*name)?, *millis)));
         for setting in topics.values_mut().filter_map(|topic| topic.get_mut(*key)).filter(|setting| setting.is_open()) {
             setting.default = default.map(|millis| millis.to_string());
         }
