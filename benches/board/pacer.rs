@@ -14,6 +14,9 @@ use crate::http::Connection;
 use crate::server::Server;
 use crate::stamp::Run;
 
+/// A connection that was idle for longer is let go: servers close such, and a message sent on one would be lost.
+const MAX_IDLE: Duration = Duration::from_secs(5);
+
 /// How the sends ended.
 #[derive(Debug, Default)]
 pub struct Sent {
@@ -21,10 +24,13 @@ pub struct Sent {
     pub failed: Cell<u64>,
 }
 
+/// Connections without a message on its way, each with the time since when.
+type Idle = Vec<(Connection, Instant)>;
+
 /// Sends `messages` messages of `run`, `rate` a second.
 pub async fn send(server: &Server, run: &Run, rate: f64, messages: u64) -> anyhow::Result<Rc<Sent>> {
     let server = Rc::new(server.clone());
-    let idle: Rc<RefCell<Vec<Connection>>> = Rc::default();
+    let idle: Rc<RefCell<Idle>> = Rc::default();
     let sent: Rc<Sent> = Rc::default();
     let mut tasks = JoinSet::new();
     let began = Instant::now();
@@ -43,11 +49,11 @@ pub async fn send(server: &Server, run: &Run, rate: f64, messages: u64) -> anyho
 }
 
 /// Sends one message on an idle connection, or a new one; whether it was accepted.
-async fn one(server: &Server, run: &Run, idle: &RefCell<Vec<Connection>>, number: u64) -> bool {
+async fn one(server: &Server, run: &Run, idle: &RefCell<Idle>, number: u64) -> bool {
     let pooled = idle.borrow_mut().pop();
     let mut connection = match pooled {
-        Some(connection) => connection,
-        None => match Connection::open(server.address).await {
+        Some((connection, since)) if since.elapsed() < MAX_IDLE => connection,
+        _ => match Connection::open(server.address).await {
             Ok(connection) => connection,
             Err(_) => return false,
         },
@@ -56,6 +62,6 @@ async fn one(server: &Server, run: &Run, idle: &RefCell<Vec<Connection>>, number
         Ok(answer) => (200..300).contains(&answer.status),
         Err(_) => return false,
     };
-    idle.borrow_mut().push(connection);
+    idle.borrow_mut().push((connection, Instant::now()));
     accepted
 }

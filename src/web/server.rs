@@ -29,7 +29,7 @@ const MAX_CONNECTIONS: usize = 20_000;
 /// Connections that may wait for that.
 const BACKLOG: u32 = 4_096;
 /// How long a client may take over a request's head, and may keep an idle connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The size of a request's head at most, and of a connection's buffers.
 const BUFFER_BYTES: usize = 16 * 1024;
 /// How long a client may leave what was sent to it unacknowledged, or its window closed.
