@@ -315,8 +315,37 @@ async fn every_answer_is_guarded_and_unknown_routes_are_told_from_wrong_methods(
         let request = board.http().request(method.parse().unwrap(), board.url(path));
         assert_eq!(request.send().await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
     }
-    let head = board.http().head(board.url("/")).send().await.unwrap();
-    assert_eq!((head.status(), head.text().await.unwrap().len()), (StatusCode::OK, 0));
+    let refused = board.http().delete(board.url("/api/messages")).send().await.unwrap();
+    assert_eq!(refused.headers()["allow"], "GET, HEAD, POST");
+    for path in ["/", "/healthz", "/readyz", "/api/messages", "/metrics"] {
+        let head = board.http().head(board.url(path)).send().await.unwrap();
+        assert_eq!((head.status(), head.text().await.unwrap().len()), (StatusCode::OK, 0), "{path}");
+    }
+    let last = get(&board, "/api/messages?limit=x&limit=1").await;
+    assert_eq!(last.status(), StatusCode::OK, "of a parameter that comes twice the last one holds");
+}
+
+#[tokio::test]
+async fn other_sites_pages_may_not_post() {
+    let (_stack, board) = start().await;
+    let host = board.address();
+    let own = format!("http://{host}");
+    for (header, value, allowed) in [
+        ("sec-fetch-site", "same-origin", true),
+        ("sec-fetch-site", "none", true),
+        ("sec-fetch-site", "same-site", false),
+        ("sec-fetch-site", "cross-site", false),
+        // Without TLS and beyond this machine, browsers say no more than the origin.
+        ("origin", own.as_str(), true),
+        ("origin", "http://evil.example", false),
+        ("origin", "null", false),
+        ("user-agent", "a program", true),
+    ] {
+        let request = board.http().post(board.url("/api/messages")).header(header, value);
+        let answer = request.json(&json!({ "content": "hi", "author": "me" })).send().await.unwrap();
+        let expected = if allowed { StatusCode::OK } else { StatusCode::FORBIDDEN };
+        assert_eq!(answer.status(), expected, "{header}: {value}");
+    }
 }
 
 /// What a client sends that is no HTTP, or tries to add headers to the answer, harms nobody but itself.

@@ -290,6 +290,11 @@ async fn while_servers_hang_answers_come_in_time() {
     let started = Instant::now();
     let answer = board.post("while the broker hangs", "me").await.unwrap();
     assert_eq!((answer.status(), started.elapsed() < ANSWER), (StatusCode::SERVICE_UNAVAILABLE, true));
+    let older = board.url("/api/messages?before=v1.0-1.1-1.2-1");
+    let started = Instant::now();
+    let answer = board.http().get(older).send().await.unwrap();
+    assert_eq!((answer.status(), started.elapsed() < ANSWER), (StatusCode::SERVICE_UNAVAILABLE, true));
+    assert!(answer.headers().contains_key("retry-after"));
     stack.broker().thaw();
     posted.push(accepted_again(&board).await);
 
@@ -314,6 +319,9 @@ async fn a_topic_that_is_made_anew_is_shown_from_its_start() {
     let topic = stack.name("message-board");
     let deleted = stack.run(&["topics", "delete", &topic, "--yes"]).await;
     assert!(deleted.status.success(), "{deleted:?}");
+    let ready = board.http().get(board.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(ready.text().await.unwrap().contains("does not exist"));
     let created = stack.run(&["topics", "create", &topic, "--partitions", "3"]).await;
     assert!(created.status.success(), "{created:?}");
 
@@ -333,6 +341,35 @@ async fn a_topic_that_is_made_anew_is_shown_from_its_start() {
     assert!(seqs(&window).windows(2).all(|pair| pair[0] == pair[1] + 1), "without a hole");
     assert_eq!(State::of(&stack).await.passed(), 10, "it stands where the new log ends");
     assert!(viewer.resets() >= 1);
+}
+
+/// With the session timeout that everybody has: the group waits for the dead member, and is at rest when that is over.
+#[tokio::test]
+async fn a_killed_member_that_comes_back_leaves_the_group_at_rest() {
+    let stack = Stack::start().await;
+    let board = stack.serve_with(&["--no-consumers"]).await;
+    let _first = stack.consume().await;
+    let _second = stack.consume().await;
+    let mut third = stack.consume().await;
+    accepted(&board, "before").await;
+    third.kill9();
+    third.relaunch();
+    let group = stack.name("message-board");
+    let at_rest = async || {
+        let described = stack.run(&["groups", "describe", &group, "--output", "json"]).await;
+        let groups: serde_json::Value = serde_json::from_slice(&described.stdout).ok()?;
+        let group = groups.get(0).unwrap_or(&groups);
+        (group["state"] == "Stable" && group["members"].as_array()?.len() == 3).then_some(())
+    };
+    eventually("three members and no ghost", RECOVERY, at_rest).await;
+    let viewer = viewer(&board).await;
+    // For longer than another session: each message is shown at once, so nobody rebalances.
+    for number in 0..30 {
+        let id = accepted(&board, &format!("message {number}")).await;
+        viewer.shows("the message", LIVE, |shown| ids(shown).contains(&id)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    at_rest().await.expect("still at rest");
 }
 
 #[tokio::test]

@@ -23,12 +23,17 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     let Some(dir) = &args.dir else {
         let mut page = Vec::new();
-        Man::new(Cli::command()).render(&mut page)?;
+        Man::new(manual()).render(&mut page)?;
         output::line(&String::from_utf8(page)?)?;
         return Ok(Status::Success);
     };
     let failed = || format!("write the manual into {}", dir.display());
     std::fs::create_dir_all(dir).with_context(failed)?;
-    clap_mangen::generate_to(Cli::command(), dir).with_context(failed)?;
+    clap_mangen::generate_to(manual(), dir).with_context(failed)?;
     Ok(Status::Success)
+}
+
+/// The commands as the manual has them: it leaves out what the short help does, and a manual has room for all of it.
+fn manual() -> clap::Command {
+    Cli::command().mut_args(|argument| argument.hide_short_help(false))
 }

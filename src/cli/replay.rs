@@ -178,7 +178,7 @@ async fn range(args: &Args, group: &GroupSpec, cluster: &Cluster, prefix: &Prefi
     }
     let range = Range { parts };
     // From the start it may be empty: the board is. What was asked for in particular must be there.
-    if range.is_empty() && !args.from_earliest {
+    if range.is_empty() && (!args.from_earliest || args.until.is_some()) {
         bail!("there is no record in that range: the state would be empty afterwards");
     }
     Ok(range)

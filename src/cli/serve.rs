@@ -32,6 +32,7 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     let health = health::Health {
         cluster: services.cluster.clone(),
         redis: services.redis.clone(),
+        topics: apps::topics(&services.prefix).into_iter().map(|topic| topic.name).collect(),
         groups: members.health.clone(),
     };
     let subscriber = services.redis.subscriber().await?;

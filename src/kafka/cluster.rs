@@ -11,7 +11,7 @@ use krafka::auth::{AuthConfig, TlsConfig};
 use rskafka::client::{Client, ClientBuilder, Credentials, SaslConfig};
 use tokio::sync::OnceCell;
 
-use super::KafkaError;
+use super::{KafkaError, lookup};
 use crate::config::{KafkaSettings, SaslMechanism, tls};
 
 /// The name that brokers see in their logs and in `kboard groups describe`.
@@ -22,6 +22,8 @@ const MAX_RESPONSE_BYTES: usize = 100 * 1024 * 1024;
 /// A request to write must fail in time for the POST behind it to be answered.
 const PRODUCE_REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much longer than a group's session a request of its members may take.
+const SESSION_SLACK: Duration = Duration::from_secs(5);
 
 /// A Kafka cluster and the clients for it, each connected when first used. Cheap to clone.
 #[derive(Clone)]
@@ -67,7 +69,10 @@ impl Cluster {
     /// # Errors
     /// [`KafkaError::Connect`] when no broker answers.
     pub async fn consuming(&self) -> Result<&Kafka, KafkaError> {
-        self.inner.consuming.get_or_try_init(|| self.connect(REQUEST_TIMEOUT)).await
+        // What the coordinator of a group answers only once a dead member's session has ended must not time out before:
+        // a member that gives up comes back under another name, and leaves a ghost for whom the group waits in turn.
+        let timeout = REQUEST_TIMEOUT.max(self.inner.settings.session_timeout + SESSION_SLACK);
+        self.inner.consuming.get_or_try_init(|| self.connect(timeout)).await
     }
 
     /// The client for reading partitions by offset (history, replay).
@@ -86,6 +91,15 @@ impl Cluster {
         let admin = self.producing().await?.admin();
         let options = krafka::admin::DescribeClusterOptions::default();
         admin.describe_cluster(options).await.map(drop).map_err(KafkaError::request("describe the cluster"))
+    }
+
+    /// Those of `topics` that don't exist.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub async fn missing(&self, topics: &[String]) -> Result<Vec<String>, KafkaError> {
+        let known = lookup::names(&self.producing().await?.admin()).await?;
+        Ok(topics.iter().filter(|topic| !known.contains(topic)).cloned().collect())
     }
 
     async fn connect(&self, request_timeout: Duration) -> Result<Kafka, KafkaError> {

@@ -101,6 +101,14 @@ pub enum KafkaError {
         /// The offset.
         offset: i64,
     },
+    /// A partition's leader takes too long.
+    #[error("topic {topic:?} could not be read within {waited:?}")]
+    Slow {
+        /// The topic.
+        topic: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// A certificate or key can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -124,7 +132,11 @@ impl KafkaError {
             Self::Connect { source, .. } | Self::Request { source, .. } => {
                 source.is_retriable() || matches!(source, KrafkaError::DeliveryTimeout { .. })
             }
-            Self::Read { .. } | Self::ConnectReader { .. } | Self::NoLeader { .. } | Self::LogEndsEarly { .. } => true,
+            Self::Read { .. }
+            | Self::ConnectReader { .. }
+            | Self::NoLeader { .. }
+            | Self::LogEndsEarly { .. }
+            | Self::Slow { .. } => true,
             Self::UnknownTopic { .. }
             | Self::UnknownGroup { .. }
             | Self::UnknownPartition { .. }

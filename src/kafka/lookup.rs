@@ -40,7 +40,11 @@ pub async fn matching(kafka: &Kafka, pattern: &Regex) -> Result<Vec<String>, Kaf
     Ok(names(&kafka.admin()).await?.into_iter().filter(whole).collect())
 }
 
-async fn names(admin: &AdminClient) -> Result<Vec<String>, KafkaError> {
+/// The names of all topics but Kafka's internal ones.
+///
+/// # Errors
+/// When the cluster can't be asked.
+pub async fn names(admin: &AdminClient) -> Result<Vec<String>, KafkaError> {
     admin.list_topics(ListTopicsOptions::default()).await.map_err(KafkaError::request("list the topics"))
 }
 

@@ -1,5 +1,7 @@
 //! The one place that connects to Redis.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fred::clients::{Client, SubscriberClient};
@@ -180,17 +182,23 @@ fn refused(settings: &RedisSettings, source: fred::error::Error) -> RedisError {
 
 /// Logs when a connection is lost and found, and keeps its gauge.
 fn watch(kind: &'static str, client: &impl EventInterface) {
-    let connected = gauge!(m::REDIS_CONNECTED.name, "client_type" => kind);
-    connected.set(1.0);
-    let lost = connected.clone();
+    let gauge = gauge!(m::REDIS_CONNECTED.name, "client_type" => kind);
+    gauge.set(1.0);
+    let connected = Arc::new(AtomicBool::new(true));
+    let (lost, was_connected) = (gauge.clone(), Arc::clone(&connected));
     client.on_error(move |(error, _)| {
         lost.set(0.0);
-        tracing::warn!(client = kind, %error, "lost Redis");
+        // Each attempt to reconnect fails with an error of its own.
+        if was_connected.swap(false, Ordering::Relaxed) {
+            tracing::warn!(client = kind, %error, "lost Redis; trying to reconnect");
+        }
         async { Ok(()) }
     });
     client.on_reconnect(move |_| {
-        connected.set(1.0);
-        tracing::info!(client = kind, "connected to Redis");
+        gauge.set(1.0);
+        if !connected.swap(true, Ordering::Relaxed) {
+            tracing::info!(client = kind, "connected to Redis again");
+        }
         async { Ok(()) }
     });
 }

@@ -8,8 +8,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Settings};
 
-/// Libraries whose own news is ours to tell: they speak up only when something is wrong.
-const QUIET: &str = "krafka=error,rskafka=error,fred=error,hyper=warn,warp=warn";
+/// Libraries whose own news is ours to tell. The clients report each lost connection as an error, without saying which or
+/// that they try again; `--log krafka=debug` shows it all.
+const QUIET: &str = "krafka=off,rskafka=off,fred=off,hyper=warn,warp=warn";
 
 /// Starts logging for the rest of the process.
 ///

@@ -4,23 +4,17 @@
 //! hash (as modules ask for their siblings), it is revalidated each time.
 
 use rust_embed::RustEmbed;
-use serde::Deserialize;
 use warp::Filter;
 use warp::http::StatusCode;
 use warp::http::header::{CACHE_CONTROL, ETAG, HeaderValue};
 use warp::reply::Response;
 
-use super::Routes;
-use super::reply;
+use super::query::{Query, query};
+use super::{READ, Routes, reply};
 
 #[derive(RustEmbed)]
 #[folder = "templates/static/"]
 struct Assets;
-
-#[derive(Deserialize)]
-struct Version {
-    v: Option<String>,
-}
 
 /// The address of an asset, with its version.
 pub fn url(name: &str) -> String {
@@ -33,12 +27,12 @@ pub fn url(name: &str) -> String {
 /// `GET /static/{name}`.
 pub fn routes() -> Routes {
     let filter = warp::path!("static" / String)
-        .and(warp::get().or(warp::head()).unify())
-        .and(warp::query::<Version>())
+        .and(warp::get())
+        .and(query())
         .and(warp::header::optional::<String>("if-none-match"))
-        .map(|name: String, wanted: Version, known: Option<String>| serve(&name, wanted.v.as_deref(), known.as_deref()))
+        .map(|name: String, wanted: Query, known: Option<String>| serve(&name, wanted.get("v"), known.as_deref()))
         .boxed();
-    Routes::new(filter, &["/static/{name}"])
+    Routes::new(filter, &[("/static/{name}", READ)])
 }
 
 fn serve(name: &str, wanted: Option<&str>, known: Option<&str>) -> Response {

@@ -9,7 +9,7 @@ use warp::Filter;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
-use super::{Routes, reply};
+use super::{READ, Routes, reply};
 use crate::kafka::Cluster;
 use crate::kafka::consumer::GroupHealth;
 use crate::redis::Redis;
@@ -24,6 +24,8 @@ pub struct Health {
     pub cluster: Cluster,
     /// Redis.
     pub redis: Redis,
+    /// The topics that must be there.
+    pub topics: Vec<String>,
     /// The groups that this process runs.
     pub groups: Vec<(String, GroupHealth)>,
 }
@@ -59,7 +61,14 @@ impl Health {
     }
 
     async fn check_kafka(&self) -> Result<(), String> {
-        within(async { self.cluster.ping().await.map_err(|error| error.to_string()) }).await
+        within(async {
+            let topics = self.cluster.missing(&self.topics).await.map_err(|error| error.to_string())?;
+            match &topics[..] {
+                [] => Ok(()),
+                [topic, ..] => Err(format!("topic {topic} does not exist; kboard makes it when it starts")),
+            }
+        })
+        .await
     }
 
     async fn check_redis(&self) -> Result<(), String> {
@@ -87,7 +96,7 @@ pub fn routes(health: Health, metrics: PrometheusHandle) -> Routes {
         .and(warp::get())
         .map(move || reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics.render()));
     let filter = alive.or(ready).unify().or(scrape).unify().boxed();
-    Routes::new(filter, &["/healthz", "/readyz", "/metrics", "/api/metrics"])
+    Routes::new(filter, &["/healthz", "/readyz", "/metrics", "/api/metrics"].map(|path| (path, READ)))
 }
 
 fn answer(readiness: &Readiness) -> Response {

@@ -3,6 +3,7 @@
 //! - [`server`]: the accept loop: limits, timeouts, headers, metrics, graceful shutdown.
 //! - [`routes`]: what apps hand in: filters, and the templates of their paths.
 //! - [`body`]: request bodies, read within bounds of size and time.
+//! - [`query`]: what comes behind the question mark.
 //! - [`reply`]: answers: JSON, pages, errors.
 //! - [`assets`]: CSS, JavaScript and pictures, compiled into the executable.
 //! - [`health`]: `/healthz`, `/readyz`, `/metrics`.
@@ -10,8 +11,9 @@
 pub mod assets;
 pub mod body;
 pub mod health;
+pub mod query;
 pub mod reply;
 pub mod routes;
 pub mod server;
 
-pub use routes::Routes;
+pub use routes::{READ, Routes};

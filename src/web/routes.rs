@@ -10,16 +10,20 @@ use warp::reply::Response;
 pub struct Routes {
     /// Answers requests.
     pub filter: BoxedFilter<(Response,)>,
-    /// E.g. `/api/messages` or `/static/{name}`; a segment in braces stands for any one.
-    pub templates: Vec<&'static str>,
+    /// E.g. `/api/messages` or `/static/{name}` (a segment in braces stands for any one), each with its methods, as the
+    /// header `Allow` names them.
+    pub templates: Vec<(&'static str, &'static str)>,
 }
 
+/// The methods of what can only be read. HEAD is answered like GET, without the body.
+pub const READ: &str = "GET, HEAD";
+
 /// The template of requests that no route answers.
-pub const UNMATCHED: &str = "unmatched";
+pub const UNMATCHED: (&str, &str) = ("unmatched", READ);
 
 impl Routes {
     /// Routes from a filter and its templates.
-    pub fn new(filter: BoxedFilter<(Response,)>, templates: &[&'static str]) -> Self {
+    pub fn new(filter: BoxedFilter<(Response,)>, templates: &[(&'static str, &'static str)]) -> Self {
         Self { filter, templates: templates.to_vec() }
     }
 
@@ -31,11 +35,11 @@ impl Routes {
     }
 }
 
-/// The template that `path` belongs to.
-pub fn template_of(templates: &[&'static str], path: &str) -> &'static str {
-    let matches = |template: &&&'static str| {
+/// The template that `path` belongs to, and its methods.
+pub fn template_of(templates: &[(&'static str, &'static str)], path: &str) -> (&'static str, &'static str) {
+    let matches = |(template, _): &&(&'static str, &'static str)| {
         if !template.contains('{') {
-            return **template == path;
+            return *template == path;
         }
         let (mut ours, mut theirs) = (template.split('/'), path.split('/'));
         loop {
@@ -55,16 +59,16 @@ mod tests {
 
     #[test]
     fn paths_find_their_template() {
-        let templates = ["/", "/api/messages", "/static/{name}"];
+        let templates = ["/", "/api/messages", "/static/{name}"].map(|path| (path, READ));
         for (path, template) in [
             ("/", "/"),
             ("/api/messages", "/api/messages"),
             ("/static/a.css", "/static/{name}"),
-            ("/static/", UNMATCHED),
-            ("/static/a/b", UNMATCHED),
-            ("/api", UNMATCHED),
+            ("/static/", UNMATCHED.0),
+            ("/static/a/b", UNMATCHED.0),
+            ("/api", UNMATCHED.0),
         ] {
-            assert_eq!(template_of(&templates, path), template, "{path}");
+            assert_eq!(template_of(&templates, path).0, template, "{path}");
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use warp::Filter;
-use warp::http::header::{HeaderName, HeaderValue};
+use warp::http::header::{ALLOW, HeaderName, HeaderValue};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
@@ -47,7 +47,7 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 2] = [
 
 /// An address can't be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("can't listen on {address}: {source}{hint}")]
+#[error("can't listen on {address}{hint}")]
 pub struct BindError {
     address: SocketAddr,
     hint: String,
@@ -76,7 +76,7 @@ pub fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, BindError> {
 
 /// Serves `routes` until `shutdown`, then finishes the requests in hand.
 pub async fn serve(listener: TcpListener, routes: Routes, shutdown: CancellationToken) {
-    let templates: Arc<[&'static str]> = routes.templates.into();
+    let templates: Arc<[(&'static str, &'static str)]> = routes.templates.into();
     let service = TowerToHyperService::new(warp::service(routes.filter.recover(rejected).unify()));
     let instruments = Arc::new(HttpInstruments::default());
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -88,8 +88,13 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Cancellation
         };
         let Some((stream, permit)) = accepted else { continue };
         let (service, templates, instruments) = (service.clone(), Arc::clone(&templates), Arc::clone(&instruments));
-        let handle = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let measure = Measure::start(&instruments, request.method(), template_of(&templates, request.uri().path()));
+        let handle = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            let (route, methods) = template_of(&templates, request.uri().path());
+            let measure = Measure::start(&instruments, request.method(), route);
+            if request.method() == Method::HEAD {
+                // hyper knows that it was a HEAD, and leaves the body out.
+                *request.method_mut() = Method::GET;
+            }
             let answer = service.call(request);
             async move {
                 let mut response = match answer.await {
@@ -97,6 +102,9 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Cancellation
                     Err(never) => match never {},
                 };
                 response.headers_mut().extend(SECURITY_HEADERS);
+                if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+                }
                 measure.end(response.status());
                 Ok::<Response, Infallible>(response)
             }

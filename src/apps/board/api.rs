@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use warp::Filter;
 use warp::http::StatusCode;
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -17,23 +16,13 @@ use crate::kafka::event::now_ms;
 use crate::live::frame::EventId;
 use crate::live::sse::SseStream;
 use crate::redis::RedisError;
-use crate::web::{Routes, reply};
+use crate::web::query::{Query, query};
+use crate::web::{READ, Routes, reply};
 
 /// Messages of a page unless asked otherwise.
 pub const DEFAULT_LIMIT: usize = 50;
 /// And at most.
 const MAX_LIMIT: usize = WINDOW;
-
-#[derive(Deserialize)]
-struct ListQuery {
-    limit: Option<String>,
-    before: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct StreamQuery {
-    last_event_id: Option<String>,
-}
 
 /// The routes of the board.
 pub fn routes(board: Arc<Board>) -> Routes {
@@ -43,9 +32,9 @@ pub fn routes(board: Arc<Board>) -> Routes {
     };
     let messages = warp::path!("api" / "messages");
     let index = warp::path::end()
-        .and(warp::get().or(warp::head()).unify())
+        .and(warp::get())
         .and(with(&board))
-        .and(warp::query::<ListQuery>())
+        .and(query())
         .and(warp::header::headers_cloned())
         .then(index);
     let post = messages
@@ -54,15 +43,16 @@ pub fn routes(board: Arc<Board>) -> Routes {
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .then(|board: Arc<Board>, headers: HeaderMap, body| async move { post::post(&board, &headers, body).await });
-    let list = messages.and(warp::get()).and(with(&board)).and(warp::query::<ListQuery>()).then(list);
+    let list = messages.and(warp::get()).and(with(&board)).and(query()).then(list);
     let stream = warp::path!("api" / "messages" / "stream")
         .and(warp::get())
         .and(with(&board))
-        .and(warp::query::<StreamQuery>())
-        .and(warp::header::optional::<String>("last-event-id"))
+        .and(query())
+        .and(warp::header::headers_cloned())
         .map(stream);
     let filter = post.or(stream).unify().or(list).unify().or(index).unify().boxed();
-    Routes::new(filter, &["/", "/api/messages", "/api/messages/stream"])
+    let messages = ("/api/messages", "GET, HEAD, POST");
+    Routes::new(filter, &[("/", READ), messages, ("/api/messages/stream", READ)])
 }
 
 /// The newest messages, as the window has them.
@@ -100,7 +90,7 @@ impl Newest {
 }
 
 /// `GET /`.
-async fn index(board: Arc<Board>, query: ListQuery, headers: HeaderMap) -> Response {
+async fn index(board: Arc<Board>, query: Query, headers: HeaderMap) -> Response {
     let author = text(&headers, HeaderName::from_static("cookie")).and_then(form::author_of).unwrap_or_default();
     let page = match parse_before(&query) {
         Err(invalid) => Err((StatusCode::BAD_REQUEST, invalid.reason)),
@@ -135,7 +125,7 @@ fn older_page(page: Page) -> BoardPage {
 }
 
 /// `GET /api/messages`.
-async fn list(board: Arc<Board>, query: ListQuery) -> Response {
+async fn list(board: Arc<Board>, query: Query) -> Response {
     let wanted = parse_limit(&query).and_then(|limit| Ok((limit, parse_before(&query)?)));
     let (limit, before) = match wanted {
         Ok(wanted) => wanted,
@@ -180,14 +170,14 @@ fn list_body(messages: &[Bytes], next: Option<Cursor>) -> Vec<u8> {
     body
 }
 
-fn parse_limit(query: &ListQuery) -> Result<usize, Invalid> {
-    let Some(text) = &query.limit else { return Ok(DEFAULT_LIMIT) };
+fn parse_limit(query: &Query) -> Result<usize, Invalid> {
+    let Some(text) = query.get("limit") else { return Ok(DEFAULT_LIMIT) };
     let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| Invalid::field("limit", format!("limit must be a whole number from 1 to {MAX_LIMIT}")))
 }
 
-fn parse_before(query: &ListQuery) -> Result<Option<Cursor>, Invalid> {
-    let Some(text) = &query.before else { return Ok(None) };
+fn parse_before(query: &Query) -> Result<Option<Cursor>, Invalid> {
+    let Some(text) = query.get("before") else { return Ok(None) };
     match Cursor::parse(text) {
         Some(cursor) => Ok(Some(cursor)),
         None => Err(Invalid::field("before", "before must be the `next` of an earlier answer")),
@@ -196,11 +186,12 @@ fn parse_before(query: &ListQuery) -> Result<Option<Cursor>, Invalid> {
 
 /// `GET /api/messages/stream`. The header wins over the parameter: a browser that reconnects by itself repeats the
 /// address it began with, and adds what it has seen since.
-fn stream(board: Arc<Board>, query: StreamQuery, header: Option<String>) -> Response {
-    let last = header.filter(|id| !id.is_empty()).or(query.last_event_id.filter(|id| !id.is_empty()));
+fn stream(board: Arc<Board>, query: Query, headers: HeaderMap) -> Response {
+    let header = text(&headers, HeaderName::from_static("last-event-id"));
+    let last = header.filter(|id| !id.is_empty()).or(query.get("last_event_id").filter(|id| !id.is_empty()));
     // An id that isn't one of ours is like one of another life: the viewer starts over.
     let unknown = || EventId { epoch: String::new(), seq: u64::MAX };
-    let last = last.map(|text| EventId::parse(&text).unwrap_or_else(unknown));
+    let last = last.map(|text| EventId::parse(text).unwrap_or_else(unknown));
     let stream = SseStream::new(board.feed.subscribe(last.as_ref()), Arc::clone(&board.streams));
     let response = warp::Reply::into_response(warp::reply::stream(stream));
     let response = reply::with(response, CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

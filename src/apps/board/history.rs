@@ -5,6 +5,7 @@
 //! of the producers did.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -17,6 +18,8 @@ use crate::redis::window::Snapshot;
 
 /// Bytes fetched at once: a page of ordinary messages, with room.
 const CHUNK_BYTES: i32 = 256 * 1024;
+/// How long a reader waits for a page.
+const PATIENCE: Duration = Duration::from_millis(4_500);
 /// Records a partition is searched back at most for one page; beyond it the page ends early, and its cursor goes on.
 const MAX_LOOK_BACK: i64 = 20_000;
 /// Bytes a partition is searched back for one page, about.
@@ -109,6 +112,11 @@ impl History {
     /// # Errors
     /// When Kafka doesn't answer.
     pub async fn page(&self, cursor: &Cursor, limit: usize) -> Result<Page, KafkaError> {
+        let read = tokio::time::timeout(PATIENCE, self.read(cursor, limit));
+        read.await.unwrap_or_else(|_| Err(KafkaError::Slow { topic: self.topic.clone(), waited: PATIENCE }))
+    }
+
+    async fn read(&self, cursor: &Cursor, limit: usize) -> Result<Page, KafkaError> {
         let logs = self.logs(cursor).await?;
         let tails = logs.iter().filter_map(|log| Some(Tail::read(log, *cursor.0.get(&log.partition())?, limit)));
         let mut tails = try_join_all(tails).await?;

@@ -77,10 +77,10 @@ impl Draft {
     /// # Errors
     /// The first field that is missing, empty, too long, or holds control characters.
     pub fn validate(&self) -> Result<(String, String), Invalid> {
-        let content = self.content.as_deref().map(|text| text.replace("\r\n", "\n")).unwrap_or_default();
+        let content = self.content.as_deref().unwrap_or_default().replace("\r\n", "\n").replace('\r', "\n");
         let (content, author) = (content.trim(), self.author.as_deref().unwrap_or_default().trim());
         for (field, text) in [("content", content), ("author", author)] {
-            if text.is_empty() {
+            if text.chars().all(is_invisible) {
                 return Err(Invalid::field(field, format!("Content and author are required: {field} is empty")));
             }
         }
@@ -96,6 +96,17 @@ fn from_object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> 
         return Err(serde::de::Error::custom("an array is no object"));
     }
     serde_json::from_slice(json)
+}
+
+/// Whether a character leaves nothing on the screen: spaces, what Unicode calls default ignorable (format characters,
+/// fillers, variation selectors; <https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>), and the empty
+/// Braille pattern.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn check(field: &'static str, text: &str, max: usize, forbidden: fn(char) -> bool) -> Result<(), Invalid> {
@@ -195,6 +206,9 @@ mod tests {
             (draft("", "a"), "content"),
             (draft("  \n", "a"), "content"),
             (draft("hi", " "), "author"),
+            (draft("\u{200b}", "a"), "content"),
+            (draft("\u{2800}\u{2800}", "a"), "content"),
+            (draft("hi", "\u{202e}\u{feff}"), "author"),
             (Draft { content: Some("hi".to_owned()), author: None }, "author"),
             (draft(&long, "a"), "content"),
             (draft("hi", &"a".repeat(51)), "author"),
@@ -206,7 +220,7 @@ mod tests {
             assert!(invalid.reason.contains(field), "{invalid}");
         }
         assert_eq!(draft(&"ü".repeat(MAX_CONTENT), "a").validate().unwrap().0.chars().count(), MAX_CONTENT);
-        assert_eq!(draft(" a\r\nb ", " c ").validate().unwrap(), ("a\nb".to_owned(), "c".to_owned()));
+        assert_eq!(draft(" a\r\nb\rc ", " c ").validate().unwrap(), ("a\nb\nc".to_owned(), "c".to_owned()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 use warp::http::StatusCode;
-use warp::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use warp::http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN};
 use warp::reply::Response;
 
 use super::api::{DEFAULT_LIMIT, Newest, text};
@@ -130,9 +130,7 @@ async fn post_form(board: &Board, headers: &HeaderMap, body: Result<Bytes, BodyE
 
 /// Checks a draft, writes it to Kafka and waits for the acknowledgement; the message's id.
 async fn accept(board: &Board, headers: &HeaderMap, draft: &Draft) -> Result<String, PostError> {
-    // Browsers say where a request comes from; without a login, this is what keeps a page elsewhere from posting in the
-    // name of whoever reads it. Programs say nothing, and may post.
-    if text(headers, HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
+    if !is_own(headers) {
         return Err(PostError::CrossSite);
     }
     let (content, author) = draft.validate()?;
@@ -145,6 +143,18 @@ async fn accept(board: &Board, headers: &HeaderMap, draft: &Draft) -> Result<Str
     let key = idempotency::check(key.as_bytes())?;
     let written = write_once(board, headers, message, key);
     tokio::time::timeout(ANSWER_WITHIN, written).await.unwrap_or(Err(PostError::TimedOut))
+}
+
+/// Browsers say where a request comes from; without a login, this is what keeps a page elsewhere from posting in the name
+/// of whoever reads it. Programs say nothing, and may post.
+fn is_own(headers: &HeaderMap) -> bool {
+    // Browsers send it to secure addresses and to this machine only; to others they say the origin.
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let (origin, host) = (origin.to_str().ok(), text(headers, HOST));
+    origin.and_then(|origin| origin.split_once("://")).is_some_and(|(_, authority)| Some(authority) == host)
 }
 
 /// Writes a message under a key: the same key again is answered with the same message.

@@ -16,6 +16,7 @@ pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Resu
     let health = health::Health {
         cluster: services.cluster.clone(),
         redis: services.redis.clone(),
+        topics: group.topics.iter().map(|topic| services.prefix.apply(topic)).collect(),
         groups: members.health.clone(),
     };
     let address = listener.local_addr()?;

@@ -30,6 +30,7 @@ pub struct Args {
 
 /// Creates them.
 pub async fn run(args: &Args, cluster: &Cluster, defaults: &TopicDefaults) -> anyhow::Result<Status> {
+    super::refuse_repeated(&args.topics)?;
     let known = admin::topics::names(cluster, true).await?;
     let (existing, missing): (Vec<&String>, Vec<&String>) = args.topics.iter().partition(|name| known.contains(name));
     if let Some(name) = existing.first().filter(|_| !args.if_not_exists) {

@@ -21,6 +21,7 @@ pub struct Args {
 
 /// Deletes them.
 pub async fn run(args: &Args, cluster: &Cluster) -> anyhow::Result<Status> {
+    super::refuse_repeated(&args.topics)?;
     super::require(cluster, &args.topics).await?;
     let topics = admin::topics::describe(cluster, &args.topics).await?;
     if let Some(topic) = topics.iter().find(|topic| topic.internal) {

@@ -64,6 +64,15 @@ async fn require(cluster: &Cluster, names: &[String]) -> anyhow::Result<()> {
     }
 }
 
+/// Refuses names that stand there twice, before anything is done for the first of them.
+fn refuse_repeated(names: &[String]) -> anyhow::Result<()> {
+    let repeated = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
+    match repeated {
+        Some((_, name)) => anyhow::bail!("topic {name:?} is named twice"),
+        None => Ok(()),
+    }
+}
+
 /// Reads `key=value` of a `--config`.
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

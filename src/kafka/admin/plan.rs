@@ -153,7 +153,7 @@ fn fewer_partitions(desired: &Desired, current: &Current) -> Option<String> {
     let (wanted, has) = (desired.partitions?, current.partitions);
     (wanted < has).then(|| {
         format!(
-            "it has {has} partitions and Kafka can't take any away, so {wanted} are impossible; make another topic with \
+            "it has {has} partitions and Kafka can't take any away, so it can't have {wanted}; make another topic with \
              {wanted} and copy the records, or delete this one with all its records and create it again"
         )
     })
