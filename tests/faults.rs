@@ -353,15 +353,18 @@ async fn a_killed_member_that_comes_back_leaves_the_group_at_rest() {
     let mut third = stack.consume().await;
     accepted(&board, "before").await;
     third.kill9();
-    third.relaunch();
+    third.restart().await;
     let group = stack.name("message-board");
     let at_rest = async || {
         let described = stack.run(&["groups", "describe", &group, "--output", "json"]).await;
         let groups: serde_json::Value = serde_json::from_slice(&described.stdout).ok()?;
         let group = groups.get(0).unwrap_or(&groups);
-        (group["state"] == "Stable" && group["members"].as_array()?.len() == 3).then_some(())
+        let members = group["members"].as_array()?;
+        let one_each =
+            members.iter().all(|member| member["partitions"].as_object().is_some_and(|topics| topics.len() == 1));
+        (group["state"] == "Stable" && members.len() == 3 && one_each).then_some(())
     };
-    eventually("three members and no ghost", RECOVERY, at_rest).await;
+    eventually("three members with a partition each, and no ghost", RECOVERY, at_rest).await;
     let viewer = viewer(&board).await;
     // For longer than another session: each message is shown at once, so nobody rebalances.
     for number in 0..30 {

@@ -57,6 +57,10 @@ async fn subscribe(
         .partition_assignment_strategy(PartitionAssignmentStrategy::CooperativeSticky)
         .session_timeout(session_timeout)
         .heartbeat_interval(session_timeout / 3)
+        // A join that waits for a dead member outlasts the interval, and krafka's heartbeat of meanwhile, answered after
+        // the join, is of an old generation: it takes itself for expelled and joins anew. Under a name of its own it
+        // gets its place back; without one it would leave a ghost, for whom all wait in turn, without end.
+        .group_instance_id(format!("kboard-{}", uuid::Uuid::new_v4()))
         .max_poll_records(MAX_POLL_RECORDS)
         .max_buffered_records(2 * MAX_POLL_RECORDS)
         .max_partition_fetch_bytes(PARTITION_BYTES)

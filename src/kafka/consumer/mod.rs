@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use krafka::consumer::{Consumer, OffsetAndMetadata, TopicPartition};
-use krafka::{CloseOptions, KrafkaError};
+use krafka::{CloseOptions, GroupMembershipOperation, KrafkaError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -333,7 +333,10 @@ impl<H: Handler> Runtime<H> {
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, commit).await;
         }
         // Closing revokes the partitions, and the listener commits what is left of them.
-        if let Err(error) = self.consumer.close_with(CloseOptions::new().timeout(CLOSE_TIMEOUT)).await {
+        // A member with a name of its own would keep its place until its session ends, were it not to leave.
+        let leave =
+            CloseOptions::new().timeout(CLOSE_TIMEOUT).group_membership_operation(GroupMembershipOperation::LeaveGroup);
+        if let Err(error) = self.consumer.close_with(leave).await {
             tracing::warn!(group = %self.group.id, %error, "did not leave the group in order");
         }
         self.health.set_joined(false);
