@@ -65,6 +65,13 @@ impl Assignment {
             .collect()
     }
 
+    /// Partitions that are being handled, each with its topic's id.
+    pub fn logs(&self) -> Vec<(TopicPartition, String)> {
+        let lock = self.lock();
+        let positioned = lock.iter().filter(|(_, standing)| standing.positioned);
+        positioned.map(|(partition, standing)| (partition.clone(), standing.log.clone())).collect()
+    }
+
     /// Has every partition ask the state for its position again.
     pub fn unposition(&self) {
         self.lock().values_mut().for_each(|standing| standing.positioned = false);

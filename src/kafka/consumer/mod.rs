@@ -200,7 +200,7 @@ impl<H: Handler> Runtime<H> {
     /// away, keeps no other from going on.
     async fn advance(&mut self) -> Result<(), ApplyError> {
         let positioned = self.position_new().await;
-        self.check_state().await?;
+        self.check().await?;
         self.check_log().await?;
         if !self.work.is_empty() {
             self.handle().await?;

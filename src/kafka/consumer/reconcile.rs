@@ -67,11 +67,34 @@ impl<H: Handler> Runtime<H> {
         Ok(uuid::Uuid::from_bytes(found.topic_id).to_string())
     }
 
-    /// Asks the state, now and then, whether it still stands where this member left it.
-    pub(super) async fn check_state(&mut self) -> Result<(), ApplyError> {
+    /// Asks, now and then, whether the topics are still the same, and the state still stands where this member left it.
+    pub(super) async fn check(&mut self) -> Result<(), ApplyError> {
         if self.last_check.elapsed() < CHECK_INTERVAL {
             return Ok(());
         }
+        self.check_topics().await?;
+        self.check_state().await
+    }
+
+    /// A topic that was made anew may hold nothing that a fetch would bring.
+    async fn check_topics(&mut self) -> Result<(), ApplyError> {
+        let mut logs: HashMap<String, String> = HashMap::new();
+        for (partition, known) in self.assignment.logs() {
+            let topic = partition.topic();
+            if !logs.contains_key(topic) {
+                logs.insert(topic.to_owned(), self.log_id(topic).await?);
+            }
+            if let Some(log) = logs.get(topic).filter(|log| **log != known) {
+                tracing::warn!(group = %self.group.id, topic, "the topic was made anew; building the state again");
+                self.handler.restart(&partition, log, i64::MAX).await?;
+                self.read_again();
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_state(&mut self) -> Result<(), ApplyError> {
         let mut behind = Vec::new();
         for (partition, next, log) in self.assignment.applied() {
             let stands = self.handler.position(&partition, &log).await?;
