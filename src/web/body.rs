@@ -9,6 +9,9 @@ use futures::{Stream, StreamExt};
 /// How long a client may take to send a body.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes of a body that is too large that are read all the same.
+const MAX_PASSED_OVER: usize = 8 * 1024 * 1024;
+
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
@@ -40,6 +43,21 @@ where
     tokio::time::timeout(TIMEOUT, body).await.unwrap_or(Err(BodyError::TimedOut))
 }
 
+/// Reads on without keeping anything: closed while a client still sends, a connection is reset, and the client may never
+/// see why.
+async fn pass_over<S, B>(mut body: std::pin::Pin<&mut S>)
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let mut passed = 0;
+    while passed < MAX_PASSED_OVER
+        && let Some(Ok(chunk)) = body.next().await
+    {
+        passed += chunk.remaining();
+    }
+}
+
 async fn collect<S, B>(body: S, limit: usize) -> Result<Bytes, BodyError>
 where
     S: Stream<Item = Result<B, warp::Error>>,
@@ -50,6 +68,7 @@ where
     while let Some(chunk) = body.next().await {
         let mut chunk = chunk.map_err(|_| BodyError::Broken)?;
         if all.len() + chunk.remaining() > limit {
+            pass_over(body).await;
             return Err(BodyError::TooLarge(limit));
         }
         // A small body comes in one piece, which needs no copy.
