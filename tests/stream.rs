@@ -11,7 +11,7 @@ use support::board::{self, ids, saw_each_once, seqs};
 use support::sse::Event;
 use support::{Kboard, Load, SseClient, Stack, eventually, tools};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const SOON: Duration = Duration::from_secs(20);
 /// Half a request is given up after at most 30 s; the rest is the test machine's.
@@ -69,7 +69,10 @@ struct Raw {
 
 impl Raw {
     async fn open(board: &Kboard, query: &str, header: Option<&str>) -> Self {
-        let mut socket = TcpStream::connect(board.address()).await.unwrap();
+        // A fixed buffer: one that grows by itself may take 32 MB for who does not read.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(256 * 1024).unwrap();
+        let mut socket = socket.connect(board.address().parse().unwrap()).await.unwrap();
         let header = header.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
         // HTTP/1.0: without it the body would come in chunks.
         let request = format!("GET /api/messages/stream{query} HTTP/1.0\r\n{header}\r\n");
