@@ -7,7 +7,7 @@ use std::process::Output;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
-use support::board::{self, State, ids, saw_each_once, seqs};
+use support::board::{self, State, ids, post, saw_each_once, seqs};
 use support::process::{Process, Signal};
 use support::{Kboard, Load, SseClient, Stack, eventually, kboard};
 
@@ -39,16 +39,6 @@ async fn refused(stack: &Stack, arguments: &[&str]) -> String {
     let output = replay(stack, arguments).await;
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     String::from_utf8(output.stderr).unwrap()
-}
-
-async fn post(board: &Kboard, count: usize) -> Vec<String> {
-    let mut posted = Vec::with_capacity(count);
-    for number in 0..count {
-        let response = board.post(&format!("message {number}"), "me").await.unwrap();
-        let body: Value = response.error_for_status().unwrap().json().await.unwrap();
-        posted.push(board::text(&body, "id").to_owned());
-    }
-    posted
 }
 
 /// Made-up messages by the thousand, for replays that take a while.

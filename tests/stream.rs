@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use support::board::{self, ids, saw_each_once, seqs};
+use support::board::{self, ids, post, saw_each_once, seqs};
 use support::sse::Event;
 use support::{Kboard, Load, SseClient, Stack, eventually, tools};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,17 +30,6 @@ async fn start() -> (Stack, Kboard) {
 
 fn stream(board: &Kboard) -> String {
     board.url("/api/messages/stream")
-}
-
-/// Posts `count` messages one after the other; their ids.
-async fn post(board: &Kboard, count: usize) -> Vec<String> {
-    let mut posted = Vec::with_capacity(count);
-    for number in 0..count {
-        let response = board.post(&format!("message {number}"), "me").await.unwrap();
-        let body: Value = response.error_for_status().unwrap().json().await.unwrap();
-        posted.push(board::text(&body, "id").to_owned());
-    }
-    posted
 }
 
 /// A viewer from now on, that has been greeted.

@@ -28,6 +28,17 @@ pub fn seqs(messages: &[Value]) -> Vec<u64> {
     messages.iter().map(|message| message["seq"].as_u64().unwrap_or_else(|| panic!("seq of {message}"))).collect()
 }
 
+/// Posts `count` messages one after the other; their ids.
+pub async fn post(board: &Kboard, count: usize) -> Vec<String> {
+    let mut posted = Vec::with_capacity(count);
+    for number in 0..count {
+        let response = board.post(&format!("message {number}"), "me").await.unwrap();
+        let body: Value = response.error_for_status().unwrap().json().await.unwrap();
+        posted.push(text(&body, "id").to_owned());
+    }
+    posted
+}
+
 /// All messages of a board, newest first, page by page of `limit`, following `next` to the log's start.
 pub async fn walk(board: &Kboard, limit: usize) -> Vec<Value> {
     let (mut all, mut next) = (Vec::new(), None::<String>);
