@@ -24,7 +24,7 @@ pub struct Standing {
     /// The topic's id.
     pub log: String,
     /// Its metrics.
-    pub instruments: Arc<PartitionInstruments>,
+    pub instruments: PartitionInstruments,
 }
 
 impl Standing {
@@ -57,19 +57,18 @@ impl Assignment {
         self.select(|standing| standing.positioned)
     }
 
-    /// Partitions of which something was applied, with the offset after it and the topic's id.
-    pub fn applied(&self) -> Vec<(TopicPartition, i64, String)> {
-        (self.lock().iter())
-            .filter(|(_, standing)| standing.positioned)
-            .filter_map(|(partition, standing)| Some((partition.clone(), standing.next?, standing.log.clone())))
-            .collect()
+    /// Whether any partition is being handled.
+    pub fn handles_any(&self) -> bool {
+        self.lock().values().any(|standing| standing.positioned)
     }
 
-    /// Partitions that are being handled, each with its topic's id.
-    pub fn logs(&self) -> Vec<(TopicPartition, String)> {
-        let lock = self.lock();
-        let positioned = lock.iter().filter(|(_, standing)| standing.positioned);
-        positioned.map(|(partition, standing)| (partition.clone(), standing.log.clone())).collect()
+    /// Partitions that are being handled, each with the offset after what was applied, if anything was, and the topic's
+    /// id.
+    pub fn handled(&self) -> Vec<(TopicPartition, Option<i64>, String)> {
+        (self.lock().iter())
+            .filter(|(_, standing)| standing.positioned)
+            .map(|(partition, standing)| (partition.clone(), standing.next, standing.log.clone()))
+            .collect()
     }
 
     /// Has every partition ask the state for its position again.
@@ -158,7 +157,7 @@ impl ConsumerRebalanceListener for Listener {
                     committed: None,
                     last_timestamp: None,
                     log: String::new(),
-                    instruments: Arc::new(instruments),
+                    instruments,
                 },
             );
         }

@@ -143,7 +143,7 @@ impl<H: Handler> Runtime<H> {
         while !shutdown.is_cancelled() {
             let wait = match self.stalled {
                 true => self.backoff.after_failure(),
-                false if self.assignment.positioned().is_empty() => JOIN_POLL,
+                false if !self.assignment.handles_any() => JOIN_POLL,
                 false => IDLE_POLL,
             };
             let polled = tokio::select! {
@@ -270,12 +270,17 @@ impl<H: Handler> Runtime<H> {
     }
 
     /// Reacts to a failed [`advance`](Self::advance): the records stay in hand, unless the state has to go back.
-    async fn recover(&mut self, error: ApplyError) {
+    async fn recover(&mut self, mut error: ApplyError) {
+        if let ApplyError::RolledBack(partitions) = &error {
+            match self.go_back(partitions).await {
+                Ok(()) => return,
+                Err(failed) => error = failed,
+            }
+        }
         match error {
-            ApplyError::RolledBack(partitions) => self.go_back(&partitions).await,
             // Nothing is wrong with a member that waits for the end of a replay.
             ApplyError::Fenced => self.wait("fenced", &error.to_string()),
-            ApplyError::Unavailable(reason) => self.stall("unavailable", &reason),
+            error => self.stall("unavailable", &error.to_string()),
         }
     }
 

@@ -19,18 +19,19 @@ const GAUGE_TIMEOUT: Duration = Duration::from_secs(1);
 impl<H: Handler> Runtime<H> {
     /// Asks the state where it stands in new partitions, and goes there.
     pub(super) async fn position_new(&mut self) -> Result<(), ApplyError> {
-        let mut failed = None;
+        let (mut logs, mut failed) = (HashMap::new(), None);
         for partition in self.assignment.unpositioned() {
-            if let Err(error) = self.position(partition).await {
-                failed = Some(error);
-            }
+            let positioned = match self.log_of(partition.topic(), &mut logs).await {
+                Ok(log) => self.position(partition, log).await,
+                Err(error) => Err(error),
+            };
+            failed = positioned.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
     }
 
-    async fn position(&self, partition: TopicPartition) -> Result<(), ApplyError> {
+    async fn position(&self, partition: TopicPartition, log: String) -> Result<(), ApplyError> {
         let (topic, number) = (partition.topic(), partition.partition());
-        let log = self.log_id(topic).await?;
         // The state first: it may move on while the log is asked, but never beyond what the log then says.
         let stands = self.handler.position(&partition, &log).await?;
         let (start, end) = self.consumer.fetch_watermarks(topic, number).await.map_err(unavailable)?;
@@ -59,12 +60,17 @@ impl<H: Handler> Runtime<H> {
         Ok(())
     }
 
-    /// Tells one log from another that has the same name.
-    async fn log_id(&self, topic: &str) -> Result<String, ApplyError> {
+    /// What tells a topic from another that has the same name; asked for once a topic.
+    async fn log_of(&self, topic: &str, logs: &mut HashMap<String, String>) -> Result<String, ApplyError> {
+        if let Some(log) = logs.get(topic) {
+            return Ok(log.clone());
+        }
         let metadata = self.consumer.fetch_metadata(Some(topic)).await.map_err(unavailable)?;
         let found = metadata.topics.iter().find(|found| found.name == topic);
         let found = found.ok_or_else(|| ApplyError::Unavailable(format!("topic {topic} does not exist")))?;
-        Ok(uuid::Uuid::from_bytes(found.topic_id).to_string())
+        let log = uuid::Uuid::from_bytes(found.topic_id).to_string();
+        logs.insert(topic.to_owned(), log.clone());
+        Ok(log)
     }
 
     /// Asks, now and then, whether the topics are still the same, and the state still stands where this member left it.
@@ -78,15 +84,13 @@ impl<H: Handler> Runtime<H> {
 
     /// A topic that was made anew may hold nothing that a fetch would bring.
     async fn check_topics(&mut self) -> Result<(), ApplyError> {
-        let mut logs: HashMap<String, String> = HashMap::new();
-        for (partition, known) in self.assignment.logs() {
+        let mut logs = HashMap::new();
+        for (partition, _, known) in self.assignment.handled() {
             let topic = partition.topic();
-            if !logs.contains_key(topic) {
-                logs.insert(topic.to_owned(), self.log_id(topic).await?);
-            }
-            if let Some(log) = logs.get(topic).filter(|log| **log != known) {
+            let log = self.log_of(topic, &mut logs).await?;
+            if log != known {
                 tracing::warn!(group = %self.group.id, topic, "the topic was made anew; building the state again");
-                self.handler.restart(&partition, log, i64::MAX).await?;
+                self.handler.restart(&partition, &log, i64::MAX).await?;
                 self.read_again();
                 return Ok(());
             }
@@ -96,7 +100,8 @@ impl<H: Handler> Runtime<H> {
 
     async fn check_state(&mut self) -> Result<(), ApplyError> {
         let mut behind = Vec::new();
-        for (partition, next, log) in self.assignment.applied() {
+        for (partition, next, log) in self.assignment.handled() {
+            let Some(next) = next else { continue };
             let stands = self.handler.position(&partition, &log).await?;
             if !matches!(stands, Position::At(offset) if offset >= next) {
                 behind.push(partition);
@@ -110,22 +115,32 @@ impl<H: Handler> Runtime<H> {
     /// state would take its records for ones that it has seen. Above: there are offsets without a record, or retention
     /// was faster than this group.
     pub(super) async fn check_log(&mut self) -> Result<(), ApplyError> {
-        let first = self.work.first_offsets();
-        for (partition, next, log) in self.assignment.applied() {
-            let Some(&first) = first.get(&partition) else { continue };
+        for (partition, first, next, log) in self.misfits() {
             if first < next {
                 tracing::warn!(group = %self.group.id, topic = partition.topic(), partition = partition.partition(), offset = first, expected = next, "the log was truncated or made anew; building the state again");
                 self.handler.restart(&partition, &log, first).await?;
                 self.read_again();
-            } else if first > next {
-                let watermarks = self.consumer.fetch_watermarks(partition.topic(), partition.partition()).await;
-                let (start, _) = watermarks.map_err(unavailable)?;
-                if start > next {
-                    self.tell_of_lost_records(&partition, next, start);
-                }
+                return Ok(());
+            }
+            let watermarks = self.consumer.fetch_watermarks(partition.topic(), partition.partition()).await;
+            let (start, _) = watermarks.map_err(unavailable)?;
+            if start > next {
+                self.tell_of_lost_records(&partition, next, start);
             }
         }
         Ok(())
+    }
+
+    /// Partitions whose records in hand don't begin where the last ones ended: the offset at which they do, the one that
+    /// was expected, and the topic's id.
+    fn misfits(&self) -> Vec<(TopicPartition, i64, i64, String)> {
+        let standings = self.assignment.lock();
+        let misfit = |(partition, first): (TopicPartition, i64)| {
+            let standing = standings.get(&partition)?;
+            let next = standing.next.filter(|&next| next != first)?;
+            Some((partition, first, next, standing.log.clone()))
+        };
+        self.work.first_offsets().filter_map(misfit).collect()
     }
 
     fn tell_of_lost_records(&self, partition: &TopicPartition, next: i64, start: i64) {
@@ -136,13 +151,11 @@ impl<H: Handler> Runtime<H> {
     }
 
     /// Follows a state that lost what this member had applied.
-    pub(super) async fn go_back(&mut self, partitions: &[TopicPartition]) {
+    pub(super) async fn go_back(&mut self, partitions: &[TopicPartition]) -> Result<(), ApplyError> {
         tracing::warn!(group = %self.group.id, partitions = partitions.len(), "the state was lost or rolled back; going back in the log");
-        match self.handler.rewound().await {
-            Ok(()) => self.read_again(),
-            Err(ApplyError::Fenced) => self.wait("fenced", "a replay is rebuilding the state"),
-            Err(error) => self.stall("unavailable", &error.to_string()),
-        }
+        self.handler.rewound().await?;
+        self.read_again();
+        Ok(())
     }
 
     /// What happened to one partition has most likely happened to all: each asks the state anew.

@@ -1,6 +1,6 @@
 //! Records in hand: polled, not yet applied. At most one poll's worth a partition, so memory is bounded.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use krafka::ConsumerRecord;
@@ -95,12 +95,10 @@ impl Work {
     }
 
     /// The offset of the first record in hand, by partition.
-    pub fn first_offsets(&self) -> HashMap<TopicPartition, i64> {
-        (self.queues.iter())
-            .filter_map(|((topic, partition), queue)| {
-                Some((TopicPartition::new(&**topic, *partition), queue.records.front()?.offset))
-            })
-            .collect()
+    pub fn first_offsets(&self) -> impl Iterator<Item = (TopicPartition, i64)> {
+        (self.queues.iter()).filter_map(|((topic, partition), queue)| {
+            Some((TopicPartition::new(&**topic, *partition), queue.records.front()?.offset))
+        })
     }
 
     /// Drops the records of partitions that `keep` doesn't want: they belong to somebody else now.
