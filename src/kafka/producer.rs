@@ -1,5 +1,10 @@
 //! The producer of the apps: every record acknowledged by all in-sync replicas, written once, within a bound of time
 //! and of memory.
+//!
+//! **Batches fill while the broker is busy**, as Nagle's algorithm (RFC 896) fills segments: a record leaves at once when
+//! nothing is on its way, else together with all that came until the acknowledgement, or until [`LINGER`] has passed.
+//! To a broker a request costs far more than a record: without this, the partitions' batches leave at different moments,
+//! and it has three requests to answer instead of one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,6 +13,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use krafka::producer::Acks;
 use krafka::{CloseOptions, KrafkaError, Record};
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::event::Headers;
 use super::{Cluster, KafkaError};
@@ -17,6 +24,8 @@ use crate::telemetry::metrics as m;
 /// How long a record may wait for its acknowledgement, retries included; then the caller hears of it.
 /// Below the 5 s in which a POST must be answered, above the second that a change of leader takes.
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_millis(4_500);
+/// How long a record waits at most for the acknowledgement of those before it until it follows them.
+const LINGER: Duration = Duration::from_millis(5);
 /// Records waiting for Kafka occupy at most this many bytes; more wait, and fail after [`DELIVERY_TIMEOUT`].
 const BUFFER_BYTES: usize = 32 * 1024 * 1024;
 
@@ -24,6 +33,9 @@ const BUFFER_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Producer {
     inner: Arc<krafka::producer::Producer>,
+    /// Tells the flusher that a record waits.
+    queued: Arc<Notify>,
+    _flusher: Arc<AbortOnDropHandle<()>>,
     instruments: Arc<HashMap<String, ProducerInstruments>>,
 }
 
@@ -51,8 +63,7 @@ impl Producer {
         let producer = (cluster.producing().await?.producer())
             .acks(Acks::All)
             .idempotent(true)
-            // Waiting for company costs every POST the wait; under load batches fill by themselves.
-            .linger(Duration::ZERO)
+            .linger(LINGER)
             .delivery_timeout(DELIVERY_TIMEOUT)
             .max_block(DELIVERY_TIMEOUT)
             .buffer_memory(BUFFER_BYTES)
@@ -63,7 +74,10 @@ impl Producer {
         // It has just spoken to a broker.
         metrics::gauge!(m::PRODUCER_CONNECTED.name).set(1.0);
         let instruments = topics.into_iter().map(|topic| (topic.clone(), ProducerInstruments::new(&topic))).collect();
-        Ok(Self { inner: Arc::new(producer), instruments: Arc::new(instruments) })
+        let (inner, queued) = (Arc::new(producer), Arc::new(Notify::new()));
+        let flusher = tokio::spawn(flush_when_queued(Arc::clone(&inner), Arc::clone(&queued)));
+        let _flusher = Arc::new(AbortOnDropHandle::new(flusher));
+        Ok(Self { inner, queued, _flusher, instruments: Arc::new(instruments) })
     }
 
     /// Sends a record and waits until Kafka has acknowledged it.
@@ -77,7 +91,11 @@ impl Producer {
         let started = Instant::now();
         let bytes = record.value.as_ref().map_or(0, Bytes::len);
         let topic = record.topic.clone();
-        let delivered = async { self.inner.enqueue(into_record(record)).await?.await.map(drop) };
+        let delivered = async {
+            let delivery = self.inner.enqueue(into_record(record)).await?;
+            self.queued.notify_one();
+            delivery.await.map(drop)
+        };
         let result = match tokio::time::timeout(DELIVERY_TIMEOUT, delivered).await {
             Ok(result) => result,
             Err(_) => Err(KrafkaError::timeout("delivery")),
@@ -96,6 +114,15 @@ impl Producer {
         if let Err(error) = self.inner.close_with(CloseOptions::new().timeout(timeout)).await {
             tracing::warn!(%error, "the producer did not end in order");
         }
+    }
+}
+
+/// Sends what is queued, waits until it is acknowledged, and sends what has been queued meanwhile.
+async fn flush_when_queued(producer: Arc<krafka::producer::Producer>, queued: Arc<Notify>) {
+    loop {
+        queued.notified().await;
+        // Who sent a record hears what became of it.
+        let _ = producer.flush().await;
     }
 }
 
