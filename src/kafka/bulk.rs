@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
+use krafka::admin::{AdminClient, ListOffsetsOptions, OffsetSpec, TopicPartition};
 use krafka::error::ErrorCode;
 use krafka::interceptor::{InterceptorResult, ProducerInterceptor, RecordContext};
 use krafka::producer::{Acks, Producer, RecordMetadata};
@@ -79,6 +80,8 @@ pub struct BulkProducer {
     chooser: Chooser,
     partition: Option<i32>,
     outcomes: Arc<Outcomes>,
+    /// Who asks the brokers whether they are through, where they answer for no record.
+    unanswered: Option<(AdminClient, Vec<TopicPartition>)>,
 }
 
 impl BulkProducer {
@@ -92,7 +95,8 @@ impl BulkProducer {
         options: BulkOptions,
     ) -> Result<(Self, mpsc::UnboundedReceiver<Failure>), KafkaError> {
         let kafka = cluster.producing().await?;
-        let count = lookup::partitions(kafka, topic).await?.len();
+        let partitions = lookup::partitions(kafka, topic).await?;
+        let count = partitions.len();
         let exists = |partition: &i32| usize::try_from(*partition).is_ok_and(|partition| partition < count);
         if let Some(partition) = options.partition.filter(|partition| !exists(partition)) {
             return Err(KafkaError::UnknownPartition { topic: topic.to_owned(), partition, count });
@@ -115,7 +119,12 @@ impl BulkProducer {
             .await
             .map_err(KafkaError::request("start the producer"))?;
         let chooser = Chooser::new(options.partitioner, count, BATCH_BYTES);
-        Ok((Self { topic: topic.to_owned(), producer, chooser, partition: options.partition, outcomes }, failed))
+        let (topic, partition) = (topic.to_owned(), options.partition);
+        let unanswered = (options.acks == Acks::None).then(|| {
+            let named = partitions.into_iter().map(|number| TopicPartition::new(&*topic, number));
+            (kafka.admin(), named.collect())
+        });
+        Ok((Self { topic, producer, chooser, partition, outcomes, unanswered }, failed))
     }
 
     /// Queues a record under the caller's number for it; waits while Kafka is behind by [`BUFFER_BYTES`].
@@ -144,6 +153,12 @@ impl BulkProducer {
     pub async fn close(self, timeout: Duration) {
         // A timeout here is one failure a record, each of them reported through the callback.
         drop(self.producer.close_with(CloseOptions::new().timeout(timeout)).await);
+        // Without acknowledgements the last batches may still be on their way within this process, and would end with
+        // it. A broker answers a connection's requests in order: what it says of its offsets comes after them.
+        if let Some((admin, partitions)) = self.unanswered {
+            let asked = partitions.into_iter().map(|partition| (partition, OffsetSpec::Latest));
+            drop(tokio::time::timeout(timeout, admin.list_offsets(asked, ListOffsetsOptions::default())).await);
+        }
     }
 }
 
