@@ -40,7 +40,7 @@ fn json_tells_null_empty_text_and_bytes_apart() {
     assert_eq!(records[3]["value"], json!({"base64": "//4="}));
     for (offset, record) in records.iter().enumerate() {
         assert_eq!((&record["topic"], &record["partition"]), (&json!(topic.0), &json!(0)));
-        assert_eq!((&record["offset"], &record["timestampType"]), (&json!(offset), &json!("create")));
+        assert_eq!((&record["offset"], &record["timestamp_type"]), (&json!(offset), &json!("create")));
         assert!(record["timestamp"].as_i64().unwrap() > 1_700_000_000_000);
     }
 }

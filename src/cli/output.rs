@@ -1,5 +1,6 @@
 //! How commands print: tables for people, JSON and YAML for scripts, always on stdout.
 
+use std::fmt::Display;
 use std::io::Write;
 
 use comfy_table::{CellAlignment, Table};
@@ -42,8 +43,9 @@ pub fn line(text: &str) -> anyhow::Result<()> {
 }
 
 /// `1 partition`, `3 partitions`.
-pub fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+pub fn counted<T: Display + PartialEq + From<u8>>(count: T, noun: &str) -> String {
+    let plural = if count == T::from(1) { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// A table without borders, as `kubectl` and Kafka's tools print them: easy to read, to grep and to cut.

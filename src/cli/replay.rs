@@ -223,17 +223,17 @@ async fn show(group: String, records: u64, progress: Progress) {
 fn table(outcomes: &[Outcome]) -> String {
     let lines = outcomes.iter().map(|outcome| match (&outcome.report, outcome.estimated_seconds) {
         (Some(report), _) => format!(
-            "{}: {} messages applied, {} dead letters skipped, {:.1} s ({:.0} records/s)",
+            "{}: {} applied, {} skipped, {:.1} s ({:.0} records/s)",
             outcome.group,
-            report.applied,
-            report.poison,
+            output::counted(report.applied, "message"),
+            output::counted(report.poison, "dead letter"),
             report.seconds,
             outcome.records as f64 / report.seconds.max(0.001),
         ),
         (None, seconds) => format!(
-            "{}: {} records to read, about {:.0} s; nothing was changed",
+            "{}: {} to read, about {:.0} s; nothing was changed",
             outcome.group,
-            outcome.records,
+            output::counted(outcome.records, "record"),
             seconds.unwrap_or_default().ceil(),
         ),
     });

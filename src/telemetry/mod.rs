@@ -3,3 +3,4 @@
 pub mod instruments;
 pub mod logs;
 pub mod metrics;
+pub mod seldom;

@@ -11,7 +11,7 @@ use warp::reply::Response;
 use super::history::{Cursor, Page};
 use super::message::{Invalid, Message};
 use super::page::{BoardPage, MessageView};
-use super::{Board, WINDOW, form, post};
+use super::{Board, KAFKA_AWAY, REDIS_AWAY, WINDOW, form, post};
 use crate::kafka::event::now_ms;
 use crate::live::frame::EventId;
 use crate::live::sse::SseStream;
@@ -95,14 +95,14 @@ async fn index(board: Arc<Board>, query: Query, headers: HeaderMap) -> Response 
     let page = match parse_before(&query) {
         Err(invalid) => Err((StatusCode::BAD_REQUEST, invalid.reason)),
         Ok(None) => Newest::read(&board, DEFAULT_LIMIT).await.map(Newest::into_page).map_err(|error| {
-            tracing::warn!(%error, "can't read the window");
+            REDIS_AWAY.warn("can't read the window", &error);
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The messages can't be shown: Redis is away. This page works again when it is back.".to_owned(),
             )
         }),
         Ok(Some(cursor)) => board.history.page(&cursor, DEFAULT_LIMIT).await.map(older_page).map_err(|error| {
-            tracing::warn!(%error, "can't read the log");
+            KAFKA_AWAY.warn("can't read the log", &error);
             (StatusCode::SERVICE_UNAVAILABLE, "Older messages can't be shown: Kafka is away.".to_owned())
         }),
     };
@@ -135,7 +135,7 @@ async fn list(board: Arc<Board>, query: Query) -> Response {
         None => match Newest::read(&board, limit).await {
             Ok(newest) => reply::bytes(StatusCode::OK, "application/json", list_body(&newest.members, newest.next)),
             Err(error) => {
-                tracing::warn!(%error, "can't read the window");
+                REDIS_AWAY.warn("can't read the window", &error);
                 reply::error(StatusCode::SERVICE_UNAVAILABLE, "Failed to fetch messages: Redis is away", None)
             }
         },
@@ -145,7 +145,7 @@ async fn list(board: Arc<Board>, query: Query) -> Response {
                 reply::bytes(StatusCode::OK, "application/json", list_body(&messages, page.next))
             }
             Err(error) => {
-                tracing::warn!(%error, "can't read the log");
+                KAFKA_AWAY.warn("can't read the log", &error);
                 reply::error(StatusCode::SERVICE_UNAVAILABLE, "Failed to fetch messages: Kafka is away", None)
             }
         },

@@ -28,6 +28,7 @@ use crate::kafka::replay::{self, Letters};
 use crate::live::Feed;
 use crate::redis::Window;
 use crate::telemetry::instruments::StreamInstruments;
+use crate::telemetry::seldom::Seldom;
 use history::History;
 use projection::Projection;
 
@@ -37,6 +38,11 @@ const TOPIC: &str = "message-board";
 const GROUP: &str = "message-board";
 /// Messages that Redis keeps; older ones are read from the log.
 const WINDOW: usize = 100;
+
+/// What requests say that Kafka did not serve.
+static KAFKA_AWAY: Seldom = Seldom::new();
+/// What requests say that Redis did not serve.
+static REDIS_AWAY: Seldom = Seldom::new();
 
 /// The board.
 pub const APP: App = App {

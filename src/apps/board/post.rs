@@ -15,7 +15,7 @@ use super::api::{DEFAULT_LIMIT, Newest, text};
 use super::form;
 use super::idempotency::{self, Claim};
 use super::message::{Draft, Invalid, Message};
-use super::{Board, TOPIC};
+use super::{Board, KAFKA_AWAY, REDIS_AWAY, TOPIC};
 use crate::kafka::event::{EventMeta, IDEMPOTENCY_KEY, TraceContext, now_ms};
 use crate::kafka::{KafkaError, Outgoing};
 use crate::live::feed::Event;
@@ -223,8 +223,8 @@ async fn await_message(mut events: tokio::sync::broadcast::Receiver<Event>, id: 
 /// Only what the operator can do something about is worth a line.
 fn log(error: &PostError) {
     match error {
-        PostError::Kafka(source) => tracing::warn!(error = %source, "a message was not acknowledged"),
-        PostError::Redis(source) => tracing::warn!(error = %source, "a message was not accepted"),
+        PostError::Kafka(source) => KAFKA_AWAY.warn("a message was not acknowledged", source),
+        PostError::Redis(source) => REDIS_AWAY.warn("a message was not accepted", source),
         _ => tracing::debug!(%error, "a message was refused"),
     }
 }

@@ -186,7 +186,7 @@ impl Serialize for Shown<'_> {
         // Records of the first message formats have no time, which the wire says with -1.
         map.serialize_entry("timestamp", &(record.timestamp >= 0).then_some(record.timestamp))?;
         let appended = record.timestamp_type == TimestampType::LogAppendTime;
-        map.serialize_entry("timestampType", if appended { "append" } else { "create" })?;
+        map.serialize_entry("timestamp_type", if appended { "append" } else { "create" })?;
         map.serialize_entry("key", &record.key.as_deref().map(Text))?;
         map.serialize_entry("value", &record.value.as_deref().map(Text))?;
         map.serialize_entry("headers", &Headers(&record.headers))?;
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(
             printed("json", &record()),
             concat!(
-                r#"{"topic":"t","partition":2,"offset":17,"timestamp":1700000000000,"timestampType":"create","#,
+                r#"{"topic":"t","partition":2,"offset":17,"timestamp":1700000000000,"timestamp_type":"create","#,
                 r#""key":"k","value":"v","headers":[{"key":"a","value":"1"},{"key":"a","value":null},"#,
                 r#"{"key":"b","value":""}]}"#,
                 "\n"

@@ -36,7 +36,7 @@ never skip one. Ctrl-C before --until-end or --count is reached exits with 130."
 pub struct Args {
     /// The consumer group. One that an app owns runs that app; with --topic, a member that prints. Without a group
     /// nothing is committed and nobody else is disturbed.
-    #[arg(long, short, value_name = "NAME", required_unless_present_any = ["topics", "topic_pattern"])]
+    #[arg(long, short, value_name = "NAME")]
     group: Option<String>,
     /// A topic to print; repeatable.
     #[arg(long = "topic", short, value_name = "NAME")]
@@ -87,10 +87,9 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Status> {
         Some(name) if args.topics.is_empty() && args.topic_pattern.is_none() => {
             let prefix = Prefix(settings.topic_prefix.clone());
             let Some(group) = apps::group(name, &prefix) else {
-                let known: Vec<_> = apps::groups().map(|group| prefix.apply(group.name)).collect();
                 bail!(
                     "no app owns the group {name:?} (there are: {}); to print records as a member of it, name a --topic",
-                    known.join(", ")
+                    apps_groups(settings)
                 );
             };
             if let Some(option) = printing_option(&args) {
@@ -102,8 +101,19 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Status> {
             "the group {name:?} belongs to an app: a member that only prints would take messages from it; \
              print with another --group, or without one"
         ),
+        None if args.topics.is_empty() && args.topic_pattern.is_none() => bail!(
+            "nothing to consume: name a --topic to print (`kboard topics list` shows what there is), \
+             or an app's --group to run it ({})",
+            apps_groups(settings)
+        ),
         _ => print(args, settings).await,
     }
+}
+
+/// The groups that apps own, for people.
+fn apps_groups(settings: &Settings) -> String {
+    let prefix = Prefix(settings.topic_prefix.clone());
+    apps::groups().map(|group| prefix.apply(group.name)).collect::<Vec<_>>().join(", ")
 }
 
 /// An option that only means something when records are printed.

@@ -89,7 +89,7 @@ pub struct Args {
     /// Stop after N records; a value or a file is repeated N times [default: 1 of a value, all lines of stdin].
     #[arg(long, short = 'n', value_name = "N")]
     count: Option<u64>,
-    /// How long a record may wait for its acknowledgement, retries included.
+    /// How long a record may wait for its acknowledgement, retries included; from 10s.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     timeout: Duration,
     /// Write an app's realistic made-up records to its topic; until Ctrl-C, 10 a second, unless --count or --rate.

@@ -89,7 +89,6 @@ fn ranges(indices: &mut [u64]) -> String {
 
 /// How it went.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Summary {
     topic: String,
     records: u64,

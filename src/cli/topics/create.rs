@@ -60,7 +60,7 @@ async fn created(cluster: &Cluster, topic: &String) -> anyhow::Result<String> {
     let min_insync = made.overrides.get(MIN_INSYNC_REPLICAS).map_or("?", String::as_str);
     Ok(format!(
         "{topic}: created with {}, {} each, {MIN_INSYNC_REPLICAS} {min_insync}",
-        output::counted(usize::try_from(made.partitions).unwrap_or(0), "partition"),
-        output::counted(usize::try_from(made.replication_factor).unwrap_or(0), "replica"),
+        output::counted(made.partitions, "partition"),
+        output::counted(made.replication_factor, "replica"),
     ))
 }

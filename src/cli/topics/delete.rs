@@ -40,7 +40,7 @@ fn question(topics: &[Topic]) -> String {
         .iter()
         .map(|topic| match topic.messages() {
             Some(messages) => {
-                format!("{} ({})", topic.name, output::counted(messages.try_into().unwrap_or(0), "message"))
+                format!("{} ({})", topic.name, output::counted(messages, "message"))
             }
             None => topic.name.clone(),
         })

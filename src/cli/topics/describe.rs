@@ -4,7 +4,7 @@ use super::show::{self, Details, Summary};
 use crate::cli::{Status, output};
 use crate::kafka::{Cluster, admin};
 
-/// Describe topics: each partition's leader, replicas, offsets and size, and the settings that are not the default.
+/// Describe topics: each partition's leader, replicas, offsets and size, and the settings that it has of its own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kboard topics describe message-board

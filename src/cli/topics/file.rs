@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::Read;
 use std::marker::PhantomData;
 use std::path::Path;
 
@@ -46,13 +45,11 @@ struct Exported<'a> {
 
 /// Reads the topics that the file at `path` wants; `-` is stdin.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Desired>> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).context("stdin")?;
-    } else {
-        text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    }
-    parse(&text).with_context(|| path.display().to_string())
+    let (name, text) = match path == Path::new("-") {
+        true => ("stdin".to_owned(), std::io::read_to_string(std::io::stdin())),
+        false => (path.display().to_string(), std::fs::read_to_string(path)),
+    };
+    text.map_err(anyhow::Error::from).and_then(|text| parse(&text)).context(name)
 }
 
 /// The file that wants what is there.

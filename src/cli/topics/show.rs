@@ -70,11 +70,11 @@ pub fn list(topics: &[Summary]) -> String {
 pub fn details(topic: &Details) -> String {
     let summary = &topic.summary;
     let title = format!(
-        "{}: {}, {} each, {} messages, {}; {}",
+        "{}: {}, {} each, {}, {}; {}",
         summary.name,
         output::counted(summary.partitions, "partition"),
         output::counted(summary.replication_factor, "replica"),
-        known(summary.messages),
+        summary.messages.map_or_else(|| "messages unknown".to_owned(), |messages| output::counted(messages, "message")),
         bytes(summary.size),
         health(summary),
     );
