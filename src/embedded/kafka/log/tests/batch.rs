@@ -1,0 +1,94 @@
+//! What a batch must be to be taken.
+
+use super::super::tests::{Producer, batch, produced};
+use super::*;
+
+/// A batch with `change` made to its header, and the checksum it then needs.
+fn changed(change: impl FnOnce(&mut Header)) -> Vec<u8> {
+    let mut bytes = batch(&[(5, "a"), (6, "b")]).to_vec();
+    let mut header = Header(*bytes.first_chunk().unwrap());
+    change(&mut header);
+    header.set(CRC, crc32c_append(header.start_crc(), &bytes[HEADER..]).to_be_bytes());
+    bytes[..HEADER].copy_from_slice(&header.0);
+    bytes
+}
+
+fn refused(bytes: &[u8]) -> ResponseError {
+    check(bytes, 1 << 20).unwrap_err()
+}
+
+#[test]
+fn the_fields_are_what_the_codec_wrote() {
+    let producer = Producer { id: 7, epoch: 3, sequence: 11 };
+    let batch = produced(&[(50, "a"), (70, "b"), (60, "c")], 2, Some(producer));
+    let header = check(&batch, batch.len()).unwrap();
+    assert_eq!((header.size(), header.count(), header.compression()), (batch.len(), 3, 2));
+    assert_eq!((header.base_timestamp(), header.max_timestamp()), (50, 70));
+    assert_eq!((header.producer_id(), header.producer_epoch()), (Some(7), 3));
+    assert_eq!((header.base_sequence(), header.last_sequence()), (11, 13));
+}
+
+#[test]
+fn sequences_wrap() {
+    let header = changed(|header| header.set(BASE_SEQUENCE, i32::MAX.to_be_bytes()));
+    assert_eq!(check(&header, 1 << 20).unwrap().last_sequence(), 0);
+}
+
+#[test]
+fn what_is_damaged_is_corrupt() {
+    let good = batch(&[(5, "a")]);
+    for bit in ATTRIBUTES * 8..good.len() * 8 {
+        let mut bytes = good.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(refused(&bytes), ResponseError::CorruptMessage, "bit {bit}");
+    }
+    for length in 0..good.len() {
+        assert_eq!(refused(&good[..length]), ResponseError::CorruptMessage, "{length} bytes");
+    }
+    for (delta, count) in [(-1, 0), (1, -2), (0, 2), (2, 2), (i32::MIN, i32::MIN), (9_999, 10_000)] {
+        let bytes = changed(|header| {
+            header.set(LAST_OFFSET_DELTA, i32::to_be_bytes(delta));
+            header.set(COUNT, i32::to_be_bytes(count));
+        });
+        assert_eq!(refused(&bytes), ResponseError::CorruptMessage, "{count} records, last delta {delta}");
+    }
+}
+
+#[test]
+fn what_a_client_may_not_write_is_refused() {
+    let good = batch(&[(5, "a")]);
+    assert_eq!(refused(&[&good[..], &good].concat()), ResponseError::InvalidRecord);
+    assert_eq!(check(&good, good.len() - 1), Err(ResponseError::MessageTooLarge));
+    assert_eq!(refused(&changed(|header| header.0[MAGIC] = 1)), ResponseError::InvalidRecord);
+    let with_attributes = |bits: i16| changed(|header| header.set(ATTRIBUTES, bits.to_be_bytes()));
+    assert_eq!(refused(&with_attributes(CONTROL_BIT)), ResponseError::InvalidRecord);
+    assert_eq!(refused(&with_attributes(TRANSACTIONAL_BIT)), ResponseError::InvalidTxnState);
+    assert_eq!(refused(&with_attributes(5)), ResponseError::UnsupportedCompressionType);
+    assert_eq!(refused(&with_attributes(LOG_APPEND_TIME_BIT)), ResponseError::InvalidTimestamp);
+    let nameless = changed(|header| header.set(PRODUCER_ID, 4_i64.to_be_bytes()));
+    assert_eq!(refused(&nameless), ResponseError::InvalidRecord);
+}
+
+#[test]
+fn timestamps_are_at_most_an_hour_ahead() {
+    let is_timely = |time: i64| {
+        let bytes = changed(|header| header.set(MAX_TIMESTAMP, time.to_be_bytes()));
+        check(&bytes, 1 << 20).unwrap().is_timely(1_000)
+    };
+    assert_eq!([-2, -1, 0, 3_601_000, 3_601_001].map(is_timely), [false, true, true, true, false]);
+}
+
+#[test]
+fn a_stamped_batch_has_a_right_checksum() {
+    let batch = batch(&[(5, "a"), (6, "b")]);
+    let mut header = check(&batch, batch.len()).unwrap();
+    header.place(77);
+    header.stamp(123, &batch[HEADER..]);
+    let stamped = [header.bytes(), &batch[HEADER..]].concat();
+    let header = Header::read(&stamped).unwrap();
+    assert_eq!((header.base_offset(), header.next_offset(), header.max_timestamp()), (77, 79, 123));
+    assert!(header.has_log_append_time());
+    assert_eq!(header.crc(), crc32c(&stamped[ATTRIBUTES..]));
+    // No producer may send it like that.
+    assert_eq!(refused(&stamped), ResponseError::InvalidTimestamp);
+}
