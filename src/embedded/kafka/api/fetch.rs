@@ -1,0 +1,205 @@
+//! Fetch: records from the logs, waiting for them if there are none yet.
+//!
+//! There are no fetch sessions: every answer says session 0, after which clients name all their partitions each time.
+//! A request that waits sleeps until one of its partitions grows, and takes no memory for an answer until then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::select_all;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::fetch_request::FetchPartition;
+use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::protocol::VersionRange;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Answer, Api, Call, lookup, nearest};
+use crate::embedded::kafka::broker::Broker;
+use crate::embedded::kafka::topics::Partition;
+
+/// The API.
+pub struct Fetch;
+
+/// The first version that calls topics by their ids.
+const BY_ID: i16 = 13;
+/// The first version that tells where logs start.
+const START_OFFSETS: i16 = 5;
+/// Bytes of one answer at most, whatever is asked for: the default of Kafka's `fetch.max.bytes`.
+const MAX_BYTES: usize = 55 * 1024 * 1024;
+/// How long a request waits at most, whatever it asks for.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// The epochs of requests outside of a session: of one that would begin one, and of one that wants none.
+const WITHOUT_SESSION: [i32; 2] = [0, -1];
+/// What stands for an offset where there is none.
+const NO_OFFSET: i64 = -1;
+
+impl Api for Fetch {
+    type Request = FetchRequest;
+
+    const VERSIONS: VersionRange = VersionRange { min: 4, max: 18 };
+
+    async fn answer(broker: &Arc<Broker>, call: &Call, request: FetchRequest) -> Answer<FetchResponse> {
+        if request.session_id != 0 || !WITHOUT_SESSION.contains(&request.session_epoch) {
+            let error = call.code(ResponseError::FetchSessionIdNotFound);
+            return FetchResponse::default().with_error_code(error).into();
+        }
+        let deadline = Instant::now() + millis(request.max_wait_ms).min(MAX_WAIT);
+        let wanted = Wanted::new(broker, call.version >= BY_ID, request);
+        let mut ends = wanted.ends();
+        let mut reserved = false;
+        let found = loop {
+            // Seen before it is looked at: what is appended in between ends the wait.
+            ends.iter_mut().for_each(|end| drop(end.borrow_and_update()));
+            if wanted.is_ready() {
+                if !reserved {
+                    call.reserve(wanted.most()).await;
+                    reserved = true;
+                }
+                let found = wanted.read(call);
+                if found.failed || found.bytes >= wanted.min_bytes {
+                    break found;
+                }
+            }
+            tokio::select! {
+                () = any_changed(&mut ends) => {}
+                () = tokio::time::sleep_until(deadline) => break wanted.read(call),
+                () = broker.stopping.cancelled() => break wanted.read(call),
+            }
+        };
+        FetchResponse::default().with_responses(found.topics).into()
+    }
+
+    fn refuse(version: i16) -> Option<(i16, FetchResponse)> {
+        let refused = FetchResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
+        Some((nearest::<FetchResponse>(version), refused))
+    }
+}
+
+async fn any_changed(ends: &mut [watch::Receiver<i64>]) {
+    if ends.is_empty() {
+        return std::future::pending().await;
+    }
+    // An error means that the partition is gone, which is a change.
+    drop(select_all(ends.iter_mut().map(|end| Box::pin(end.changed()))).await);
+}
+
+fn millis(wait: i32) -> Duration {
+    Duration::from_millis(u64::try_from(wait).unwrap_or(0))
+}
+
+/// What a request wants.
+struct Wanted {
+    topics: Vec<WantedTopic>,
+    min_bytes: usize,
+    max_bytes: usize,
+}
+
+struct WantedTopic {
+    name: TopicName,
+    id: Uuid,
+    partitions: Vec<(FetchPartition, Result<Arc<Partition>, ResponseError>)>,
+}
+
+/// What was there.
+struct Found {
+    topics: Vec<FetchableTopicResponse>,
+    bytes: usize,
+    failed: bool,
+}
+
+impl Wanted {
+    fn new(broker: &Broker, by_id: bool, request: FetchRequest) -> Self {
+        let size = |bytes: i32| usize::try_from(bytes).unwrap_or(0);
+        let topics = request.topics.into_iter().map(|topic| {
+            let found = lookup::topic(broker, by_id, &topic.topic, topic.topic_id);
+            let partition = |wanted: FetchPartition| {
+                let found = found.as_ref().map_err(|error| *error);
+                let found = found.and_then(|topic| lookup::partition(topic, wanted.partition));
+                let epoch = lookup::check_epoch(wanted.current_leader_epoch);
+                (wanted, found.and_then(|partition| epoch.map(|()| partition)))
+            };
+            let partitions = topic.partitions.into_iter().map(partition).collect();
+            WantedTopic { name: topic.topic, id: topic.topic_id, partitions }
+        });
+        let max_bytes = size(request.max_bytes).min(MAX_BYTES);
+        Self { topics: topics.collect(), min_bytes: size(request.min_bytes).min(max_bytes), max_bytes }
+    }
+
+    fn partitions(&self) -> impl Iterator<Item = &(FetchPartition, Result<Arc<Partition>, ResponseError>)> {
+        self.topics.iter().flat_map(|topic| &topic.partitions)
+    }
+
+    fn ends(&self) -> Vec<watch::Receiver<i64>> {
+        self.partitions().filter_map(|(_, found)| Some(found.as_ref().ok()?.end_offset())).collect()
+    }
+
+    /// Whether there is anything to tell: records, or an error.
+    fn is_ready(&self) -> bool {
+        let ready = |(wanted, found): &(FetchPartition, Result<Arc<Partition>, ResponseError>)| match found {
+            Ok(partition) => partition.with(|log| Ok(log.end_offset())) != Ok(wanted.fetch_offset),
+            Err(_) => true,
+        };
+        self.min_bytes == 0 || self.partitions().any(ready)
+    }
+
+    /// Bytes that the answer may take.
+    fn most(&self) -> usize {
+        let asked = self.partitions().map(|(wanted, _)| usize::try_from(wanted.partition_max_bytes).unwrap_or(0));
+        asked.fold(0, usize::saturating_add).min(self.max_bytes)
+    }
+
+    fn read(&self, call: &Call) -> Found {
+        let start_offsets = call.version >= START_OFFSETS;
+        let mut found = Found { topics: Vec::with_capacity(self.topics.len()), bytes: 0, failed: false };
+        for topic in &self.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for (wanted, partition) in &topic.partitions {
+                let left = self.max_bytes.saturating_sub(found.bytes);
+                let most = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(left);
+                let result = partition.as_ref().map_err(|error| *error);
+                // A record larger than all limits would otherwise hold its reader up for ever.
+                let result = result.and_then(|partition| read(partition, wanted.fetch_offset, most, found.bytes == 0));
+                let data = PartitionData::default().with_partition_index(wanted.partition);
+                partitions.push(match result {
+                    Ok(read) => {
+                        found.bytes += read.records.len();
+                        data.with_high_watermark(read.end)
+                            .with_last_stable_offset(read.end)
+                            .with_log_start_offset(if start_offsets { read.start } else { NO_OFFSET })
+                            .with_aborted_transactions(Some(Vec::new()))
+                            .with_records(Some(read.records))
+                    }
+                    Err(error) => {
+                        found.failed = true;
+                        data.with_error_code(call.code(error))
+                            .with_high_watermark(NO_OFFSET)
+                            .with_last_stable_offset(NO_OFFSET)
+                            .with_log_start_offset(NO_OFFSET)
+                            .with_records(Some(Bytes::new()))
+                    }
+                });
+            }
+            let response = FetchableTopicResponse::default().with_topic(topic.name.clone()).with_topic_id(topic.id);
+            found.topics.push(response.with_partitions(partitions));
+        }
+        found
+    }
+}
+
+/// What one partition gave.
+struct Read {
+    start: i64,
+    end: i64,
+    records: Bytes,
+}
+
+fn read(partition: &Partition, offset: i64, most: usize, at_least_one: bool) -> Result<Read, ResponseError> {
+    partition.with(|log| {
+        let records = log.read(offset, most, at_least_one)?;
+        Ok(Read { start: log.start_offset(), end: log.end_offset(), records })
+    })
+}

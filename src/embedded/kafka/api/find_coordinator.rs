@@ -1,0 +1,73 @@
+//! FindCoordinator: which node coordinates a group. It is always this one.
+//!
+//! There are no transactions and no share groups yet: asked for their coordinators, it refuses.
+
+use std::sync::Arc;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+use kafka_protocol::protocol::{StrBytes, VersionRange};
+
+use super::{Answer, Api, Call, nearest};
+use crate::embedded::kafka::broker::{Broker, NODE_ID};
+
+/// The API.
+pub struct FindCoordinator;
+
+/// The first version with several coordinators in an answer.
+const SEVERAL: i16 = 4;
+
+impl Api for FindCoordinator {
+    type Request = FindCoordinatorRequest;
+
+    const VERSIONS: VersionRange = VersionRange { min: 0, max: 6 };
+
+    async fn answer(
+        broker: &Arc<Broker>,
+        call: &Call,
+        request: FindCoordinatorRequest,
+    ) -> Answer<FindCoordinatorResponse> {
+        let refused = refusal(request.key_type);
+        let error_code = refused.map_or(0, |_| call.code(ResponseError::InvalidRequest));
+        let message = refused.map(StrBytes::from_static_str);
+        let (node, port) = if refused.is_some() { (-1, -1) } else { (NODE_ID, i32::from(broker.advertised.port)) };
+        let host = if refused.is_some() { String::new() } else { broker.advertised.host.clone() };
+        let host = StrBytes::from_string(host);
+        let response = FindCoordinatorResponse::default();
+        if call.version < SEVERAL {
+            return response
+                .with_error_code(error_code)
+                .with_error_message(message)
+                .with_node_id(node.into())
+                .with_host(host)
+                .with_port(port)
+                .into();
+        }
+        let coordinators = request.coordinator_keys.into_iter().map(|key| {
+            Coordinator::default()
+                .with_key(key)
+                .with_error_code(error_code)
+                .with_error_message(message.clone())
+                .with_node_id(node.into())
+                .with_host(host.clone())
+                .with_port(port)
+        });
+        response.with_coordinators(coordinators.collect()).into()
+    }
+
+    fn refuse(version: i16) -> Option<(i16, FindCoordinatorResponse)> {
+        let refused = FindCoordinatorResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
+        Some((nearest::<FindCoordinatorResponse>(version), refused))
+    }
+}
+
+/// Why there is no coordinator for keys of this type.
+fn refusal(key_type: i8) -> Option<&'static str> {
+    match key_type {
+        0 => None,
+        1 => Some("this broker has no transactions; producers without a transactional.id work"),
+        2 => Some("this broker has no share groups"),
+        _ => Some("no coordinator has keys of this type"),
+    }
+}

@@ -1,0 +1,75 @@
+//! OffsetCommit: how far a group has read.
+
+use std::sync::Arc;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use kafka_protocol::protocol::VersionRange;
+use uuid::Uuid;
+
+use super::identity;
+use crate::embedded::kafka::api::{Answer, Api, Call, lookup};
+use crate::embedded::kafka::broker::Broker;
+use crate::embedded::kafka::groups::{Commit, PartitionResult};
+
+/// The API.
+pub struct OffsetCommit;
+
+impl Api for OffsetCommit {
+    type Request = OffsetCommitRequest;
+
+    const VERSIONS: VersionRange = VersionRange { min: 2, max: 9 };
+
+    async fn answer(broker: &Arc<Broker>, call: &Call, request: OffsetCommitRequest) -> Answer<OffsetCommitResponse> {
+        let member = identity(&request.member_id, request.group_instance_id.as_ref());
+        let commits = known(broker, &request.topics);
+        let committed =
+            broker.groups.commit(&request.group_id, request.generation_id_or_member_epoch, &member, commits);
+        let topics = request.topics.into_iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                let index = partition.partition_index;
+                let result = outcome(&committed, &topic.name, index);
+                OffsetCommitResponsePartition::default()
+                    .with_partition_index(index)
+                    .with_error_code(result.map_or_else(|error| call.code(error), |()| 0))
+            });
+            let partitions = partitions.collect();
+            OffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions)
+        });
+        OffsetCommitResponse::default().with_topics(topics.collect()).into()
+    }
+}
+
+/// The commits of partitions that there are.
+fn known(broker: &Broker, topics: &[OffsetCommitRequestTopic]) -> Vec<Commit> {
+    let commits = topics.iter().filter_map(|topic| {
+        let found = lookup::topic(broker, false, &topic.name, Uuid::nil()).ok()?;
+        let exists =
+            move |partition: &&OffsetCommitRequestPartition| found.partition(partition.partition_index).is_some();
+        Some(topic.partitions.iter().filter(exists).map(|partition| commit(&topic.name, partition)))
+    });
+    commits.flatten().collect()
+}
+
+fn commit(topic: &str, partition: &OffsetCommitRequestPartition) -> Commit {
+    Commit {
+        topic: topic.to_owned(),
+        partition: partition.partition_index,
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.committed_metadata.as_deref().unwrap_or_default().to_owned(),
+    }
+}
+
+/// What became of one partition; of one that was not committed because it isn't there, that.
+fn outcome(
+    committed: &Result<Vec<PartitionResult>, ResponseError>,
+    topic: &str,
+    index: i32,
+) -> Result<(), ResponseError> {
+    let committed = committed.as_ref().map_err(|error| *error)?;
+    let found = committed.iter().find(|(name, partition, _)| name == topic && *partition == index);
+    found.map_or(Err(ResponseError::UnknownTopicOrPartition), |(_, _, result)| *result)
+}

@@ -1,0 +1,112 @@
+//! What every request begins with, and what its API is told beside it.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use bytes::{Buf, Bytes};
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::{ApiKey, RequestHeader};
+use kafka_protocol::protocol::StrBytes;
+
+use super::guard;
+use crate::embedded::kafka::memory::{Memory, Reserved};
+
+/// The part of a request that is the same in all versions of all APIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The API's number.
+    pub key: i16,
+    /// The version that the rest is in.
+    pub version: i16,
+    /// What the answer has to repeat.
+    pub correlation_id: i32,
+}
+
+/// A request that can't be answered; its connection is closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{api}: {reason}")]
+pub struct Malformed {
+    /// The API and the version, as far as they are known.
+    pub api: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl Head {
+    const LENGTH: usize = 8;
+
+    /// Reads the head of `frame`.
+    ///
+    /// # Errors
+    /// The frame is too short.
+    pub fn read(frame: &Bytes) -> Result<Self, Malformed> {
+        let Some(mut head) = frame.get(..Self::LENGTH) else {
+            let reason = format!("{} bytes are too few for a request", frame.len());
+            return Err(Malformed { api: "unknown".to_owned(), reason });
+        };
+        Ok(Self { key: head.get_i16(), version: head.get_i16(), correlation_id: head.get_i32() })
+    }
+
+    /// This request is malformed because of `reason`.
+    pub fn malformed(&self, reason: impl Into<String>) -> Malformed {
+        let api = ApiKey::try_from(self.key).map_or_else(|()| format!("API {}", self.key), |key| format!("{key:?}"));
+        Malformed { api: format!("{api} version {}", self.version), reason: reason.into() }
+    }
+
+    /// Takes the whole header off `frame`; what is left is the body. Returns the client's name.
+    ///
+    /// # Errors
+    /// There is no header.
+    pub fn take(&self, frame: &mut Bytes, key: ApiKey) -> Result<Option<StrBytes>, Malformed> {
+        let header: Result<RequestHeader, _> =
+            guard::decode(frame, key.request_header_version(self.version), Self::LENGTH);
+        match header {
+            Ok(header) => Ok(header.client_id),
+            Err(reason) => Err(self.malformed(format!("the header can't be decoded: {reason}"))),
+        }
+    }
+}
+
+/// What an API is told beside the request itself.
+pub struct Call {
+    /// The version of the request, and so of the answer.
+    pub version: i16,
+    /// Who connected.
+    pub peer: SocketAddr,
+    /// What the client calls itself; empty if it doesn't say.
+    pub client_id: StrBytes,
+    error: OnceLock<ResponseError>,
+    memory: Memory,
+    reserved: Mutex<Vec<Reserved>>,
+}
+
+impl Call {
+    /// A call of `version` by `peer`.
+    pub fn new(version: i16, peer: SocketAddr, client_id: Option<StrBytes>, memory: Memory) -> Self {
+        let client_id = client_id.unwrap_or_default();
+        Self { version, peer, client_id, error: OnceLock::new(), memory, reserved: Mutex::default() }
+    }
+
+    /// The number of `error` for the answer; the first one that is asked for is what the metrics count.
+    pub fn code(&self, error: ResponseError) -> i16 {
+        self.error.get_or_init(|| error);
+        error.code()
+    }
+
+    /// The first error in the answer.
+    pub fn error(&self) -> Option<ResponseError> {
+        self.error.get().copied()
+    }
+
+    /// Waits until the answer may take `bytes` more, and holds them until it was sent. For large answers only, and once
+    /// a request at most, or two of them could wait for each other.
+    pub async fn reserve(&self, bytes: usize) {
+        let reserved = self.memory.reserve(bytes).await;
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner).push(reserved);
+    }
+
+    /// What was reserved, for whoever sends the answer.
+    pub fn into_reserved(self) -> Vec<Reserved> {
+        self.reserved.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,79 @@
+//! Numbers for idempotent producers: none is given out twice, whatever is killed.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kafka_protocol::error::ResponseError;
+
+use crate::embedded::kafka::topics::folder::write_whole;
+
+/// Numbers that are reserved on disk at a time: a killed process loses at most so many, which are plenty.
+const BLOCK: i64 = 1_000;
+/// The file that holds the first number that is not reserved.
+const FILE: &str = "producer-ids";
+
+/// Gives the numbers out. Cheap to clone.
+#[derive(Clone)]
+pub struct ProducerIds {
+    file: Arc<Path>,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    next: i64,
+    reserved: i64,
+}
+
+impl ProducerIds {
+    /// Goes on after the numbers that were reserved in `dir`.
+    ///
+    /// # Errors
+    /// The file can't be read, or is not a number.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        let file = dir.join(FILE);
+        let reserved = match std::fs::read_to_string(&file) {
+            Ok(text) => text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { file: file.into(), state: Arc::new(Mutex::new(State { next: reserved, reserved })) })
+    }
+
+    /// The next number.
+    ///
+    /// # Errors
+    /// `KafkaStorageError`: no more can be reserved.
+    pub fn next(&self) -> Result<i64, ResponseError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.next == state.reserved {
+            let reserved = state.reserved + BLOCK;
+            write_whole(&self.file, reserved.to_string().as_bytes()).map_err(|error| {
+                tracing::error!(%error, "can't reserve producer ids");
+                ResponseError::KafkaStorageError
+            })?;
+            state.reserved = reserved;
+        }
+        state.next += 1;
+        Ok(state.next - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_is_given_out_twice_however_often_it_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut last = -1;
+        for _ in 0..3 {
+            let ids = ProducerIds::open(dir.path()).unwrap();
+            for _ in 0..BLOCK + 1 {
+                let next = ids.next().unwrap();
+                assert!(next > last);
+                last = next;
+            }
+        }
+    }
+}
