@@ -8,6 +8,7 @@
 //! - [`live`]: from one Redis subscription to any number of viewers: hub, Server-Sent Events.
 //! - [`apps`]: the applications: topics, groups, routes and pages of each; the registry lists them.
 //! - [`web`]: the HTTP server: accept loop, limits, errors, assets, health.
+//! - [`embedded`]: a Kafka broker of one node, for those who have none.
 //! - [`telemetry`]: every metric declared once, and the log.
 //! - `backoff`: how long to wait before trying again, for everyone.
 //!
@@ -18,6 +19,7 @@ pub mod apps;
 mod backoff;
 pub mod cli;
 pub mod config;
+pub mod embedded;
 pub mod kafka;
 pub mod live;
 pub mod redis;

@@ -10,7 +10,7 @@ failed=0
 
 # Runs "$@", shows its output, keeps the lines that PATTERN finds, and remembers a failure.
 suite() {
-    local name=$1 pattern=$2 output=$KBOARD_TEST_DIR/$1.out status
+    local name=$1 pattern=$2 output=$KBOARD_TEST_DIR/${1//[^a-z]/}.out status
     shift 2
     "$@" 2>&1 | tee "$output"
     status=${PIPESTATUS[0]}
@@ -28,7 +28,28 @@ if grep -q '^  test result' "$closing" && ! grep -qE '^  test result: .* [1-9][0
     echo "  no test ran" | tee -a "$closing"
     failed=1
 fi
+
+# The same tests on the embedded broker, as far as they are about a broker that anybody may run: not those that kill one,
+# need one with passwords, or ask for what it refuses (transactions, compaction).
+embedded() {
+    local log=$KBOARD_TEST_DIR/embedded.log broker address="" status
+    "${CARGO_TARGET_DIR:-target}/debug/kboard" broker --data "$KBOARD_TEST_DIR/embedded" \
+        --kafka-listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 2>"$log" &
+    broker=$!
+    while [ -z "$address" ]; do
+        kill -0 "$broker" 2>/dev/null || { cat "$log"; return 1; }
+        sleep 0.1
+        address=$(sed -nE 's/.* kafka="([^"]+)".*/\1/p' "$log")
+    done
+    KBOARD_TEST_KAFKA=$address cargo test --locked --no-fail-fast --test board --test stream --test projection \
+        --test replay --test groups --test produce --test consume_print -- --skip aborted_transactions
+    status=$?
+    kill "$broker" && wait "$broker" || { echo "error: the embedded broker failed to end in order"; status=1; }
+    return "$status"
+}
+
 if [ $# = 0 ]; then
+    suite 'rust, on the embedded broker' '^(test result:|error: |    [a-z_:]+$)' embedded
     suite browser '^ℹ (tests|pass|fail|cancelled|skipped|duration_ms) ' tests/browser/run.sh
 fi
 

@@ -1,5 +1,6 @@
 //! The command line: one module a subcommand, each with its arguments and one `run`.
 
+mod broker;
 mod completions;
 mod config;
 mod confirm;
@@ -42,6 +43,7 @@ enum Command {
     Topics(topics::Args),
     Groups(groups::Args),
     Replay(replay::Args),
+    Broker(broker::Args),
     Health(health::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -95,6 +97,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
             Command::Topics(args) => topics::run(&args, &settings).await,
             Command::Groups(args) => groups::run(&args, &settings).await,
             Command::Replay(args) => replay::run(&args, &settings).await,
+            Command::Broker(args) => broker::run(&args, &settings).await,
             Command::Health(args) => health::run(&args).await,
         }
     })

@@ -130,6 +130,31 @@ pub struct TopicDefaults {
     pub min_insync_replicas: Option<i16>,
 }
 
+/// The servers that kboard brings itself.
+#[derive(Clone, Debug)]
+pub struct EmbeddedSettings {
+    /// The folder of their data; one of the user's when `None`.
+    pub data: Option<PathBuf>,
+    /// Where the broker listens.
+    pub kafka_listen: SocketAddr,
+    /// Where it tells clients to connect; where it listens when `None`.
+    pub kafka_advertise: Option<(String, u16)>,
+    /// When it forces records to the disk.
+    pub fsync: Fsync,
+}
+
+/// When records are forced to the disk; until then they survive the process, but not the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fsync {
+    /// Before they are acknowledged.
+    Always,
+    /// Every second.
+    Interval,
+    /// When the system does so by itself, as in Kafka.
+    #[default]
+    Never,
+}
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -154,6 +179,8 @@ pub struct Settings {
     pub topic_prefix: String,
     /// How topics are created.
     pub topics: TopicDefaults,
+    /// The servers that kboard brings itself.
+    pub embedded: EmbeddedSettings,
     /// How long to wait for Kafka and Redis at the start.
     pub startup_timeout: Duration,
     /// Log filter.
@@ -179,6 +206,17 @@ impl Settings {
                 replication_factor: values.parse("replication-factor", "a whole number from 1 up")?,
                 min_insync_replicas: values.parse("min-insync-replicas", "a whole number from 1 up")?,
             },
+            embedded: EmbeddedSettings {
+                data: values.text("data").map(PathBuf::from),
+                kafka_listen: values.required("kafka-listen", "an address and port, such as 127.0.0.1:9092")?,
+                kafka_advertise: kafka_advertise(&values)?,
+                fsync: match values.text("fsync").as_deref() {
+                    Some("always") => Fsync::Always,
+                    Some("interval") => Fsync::Interval,
+                    Some("never") | None => Fsync::Never,
+                    Some(_) => return Err(values.error("fsync", "expected always, interval or never")),
+                },
+            },
             startup_timeout: values.duration("startup-timeout")?,
             log: values.text("log").unwrap_or_default(),
             log_format: match values.text("log-format").as_deref() {
@@ -188,6 +226,13 @@ impl Settings {
             },
         })
     }
+}
+
+fn kafka_advertise(values: &Values) -> Result<Option<(String, u16)>, ConfigError> {
+    let Some(text) = values.text("kafka-advertise") else { return Ok(None) };
+    let split = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let parsed = split.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+    parsed.map(Some).ok_or_else(|| values.error("kafka-advertise", "expected host:port, such as kafka.example:9092"))
 }
 
 fn kafka_settings(values: &Values) -> Result<KafkaSettings, ConfigError> {

@@ -112,6 +112,25 @@ pub const SETTINGS: &[Setting] = &[
         "N",
         "Of the topics that kboard creates; when unset 2 where the replication factor is 3 or more, else 1",
     ),
+    Setting::new("data", None, "FOLDER", "Where `broker` keeps its data; kboard in the user's data folder when unset"),
+    Setting::new(
+        "kafka-listen",
+        Some("127.0.0.1:9092"),
+        "ADDRESS:PORT",
+        "Where `broker` listens; it has no login, so other than loopback only in a network you trust",
+    ),
+    Setting::new(
+        "kafka-advertise",
+        None,
+        "HOST:PORT",
+        "Where `broker` tells clients to connect, if not where it listens",
+    ),
+    Setting::new(
+        "fsync",
+        Some("never"),
+        "WHEN",
+        "When `broker` forces records to the disk: always (before they are acknowledged), interval (every second), or never (when the system does, as in Kafka)",
+    ),
     Setting::new("startup-timeout", Some("30s"), "DURATION", "How long to wait for Kafka and Redis at the start"),
     Setting::new("log", Some("info"), "FILTER", "What to log: error, warn, info, debug, trace, or target=level,…")
         .common(),

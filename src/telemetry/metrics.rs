@@ -33,6 +33,9 @@ pub struct Metric {
 /// Seconds: from a fifth of a millisecond, where an acknowledged produce on one machine lies, to a minute.
 const LATENCY: &[f64] =
     &[0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Seconds: from a tenth of a millisecond, in which an append is answered, to the minute of a slow rebalance.
+const BROKER_LATENCY: &[f64] =
+    &[0.0001, 0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// Bytes: from a bare "hello" to the megabyte at which Kafka refuses a record.
 const SIZE: &[f64] = &[64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
 
@@ -78,6 +81,10 @@ metrics! {
     SSE_CONNECTIONS = Kind::Counter, "sse_connections_total", ["status"], "Streams by how they began or ended (opened, closed, dropped)";
     SSE_MESSAGES = Kind::Counter, "sse_messages_sent_total", ["type"], "Events written to viewers, by type (connected, message, reset, keepalive)";
     SSE_ERRORS = Kind::Counter, "sse_errors_total", ["error_type"], "Streams that were cut off, by reason";
+    BROKER_REQUESTS = Kind::Counter, "kboard_broker_requests_total", ["api", "error"], "Requests that the embedded broker answered, by API and the first error in the answer (none if there is none)";
+    BROKER_DURATION = Kind::Histogram(BROKER_LATENCY), "kboard_broker_request_duration_seconds", ["api"], "Seconds from a request's last byte until its answer was ready, waiting for records or members included";
+    BROKER_MALFORMED = Kind::Counter, "kboard_broker_malformed_requests_total", [], "Connections closed because of a request that can't be understood";
+    BROKER_CONNECTIONS = Kind::Gauge, "kboard_broker_connections", [], "Connections to the embedded broker";
 }
 
 /// Makes the process's recorder and returns the handle that renders a scrape.

@@ -85,18 +85,23 @@ async fn within(check: impl Future<Output = Result<(), String>>) -> Result<(), S
 
 /// The routes of health and metrics.
 pub fn routes(health: Health, metrics: PrometheusHandle) -> Routes {
-    let alive = warp::path!("healthz")
-        .and(warp::get())
-        .map(|| reply::bytes(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"));
     let ready = warp::path!("readyz").and(warp::get()).then(move || {
         let health = health.clone();
         async move { answer(&health.readiness().await) }
     });
+    process(metrics).or(Routes::new(ready.boxed(), &[("/readyz", READ)]))
+}
+
+/// Those of a process that depends on no other: it is ready when it is there.
+pub fn process(metrics: PrometheusHandle) -> Routes {
+    let alive = warp::path!("healthz")
+        .and(warp::get())
+        .map(|| reply::bytes(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"));
     let scrape = (warp::path!("metrics").or(warp::path!("api" / "metrics")).unify())
         .and(warp::get())
         .map(move || reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics.render()));
-    let filter = alive.or(ready).unify().or(scrape).unify().boxed();
-    Routes::new(filter, &["/healthz", "/readyz", "/metrics", "/api/metrics"].map(|path| (path, READ)))
+    let filter = alive.or(scrape).unify().boxed();
+    Routes::new(filter, &["/healthz", "/metrics", "/api/metrics"].map(|path| (path, READ)))
 }
 
 fn answer(readiness: &Readiness) -> Response {

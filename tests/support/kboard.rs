@@ -36,6 +36,13 @@ impl Kboard {
         kboard.ready_or_fail().await
     }
 
+    /// Starts the embedded broker, `kboard ARGUMENTS… --metrics-listen 127.0.0.1:PORT`, and waits until it is there.
+    pub async fn broker(arguments: &[String]) -> Self {
+        let mut kboard = Self::launch("broker", "--metrics-listen", arguments);
+        kboard.alive().await;
+        kboard
+    }
+
     /// Starts a role without waiting for it.
     pub fn launch(name: &str, listen_flag: &str, arguments: &[String]) -> Self {
         let port = ports::free();
@@ -64,7 +71,16 @@ impl Kboard {
 
     /// Waits until `/readyz` says so.
     pub async fn ready(&mut self) {
-        let url = self.url("/readyz");
+        self.answers("/readyz").await;
+    }
+
+    /// Waits until `/healthz` does, of a role that depends on no other.
+    pub async fn alive(&mut self) {
+        self.answers("/healthz").await;
+    }
+
+    async fn answers(&mut self, path: &str) {
+        let url = self.url(path);
         let http = self.http.clone();
         let process = std::cell::RefCell::new(&mut self.process);
         eventually("kboard that is ready", READY, async || {

@@ -31,6 +31,11 @@ impl Stack {
         Self { redis, kafka: broker.address(), broker: Some(broker), prefix: String::new() }
     }
 
+    /// The broker at `kafka`, whoever runs it, and a private Redis.
+    pub async fn on(kafka: &str) -> Self {
+        Self { redis: RedisServer::start().await, broker: None, prefix: String::new(), kafka: kafka.to_owned() }
+    }
+
     /// The broker's `host:port`.
     pub fn kafka(&self) -> &str {
         &self.kafka

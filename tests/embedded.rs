@@ -1,0 +1,155 @@
+//! The embedded broker as people use it: `kboard broker`, with kboard, kcat and Kafka's own tools as clients. The suites of
+//! the other files run on it, too: see tests/run.sh.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::process::Output;
+use std::time::Duration;
+
+use ::kboard::telemetry::metrics;
+use support::board::{self, shows_each_once};
+use support::{Chance, Kboard, Load, Stack, eventually, kboard, ports, rounds, tools};
+use tempfile::TempDir;
+
+const SOON: Duration = Duration::from_secs(30);
+/// After a server's death on a busy machine.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// A broker with a folder of its own.
+struct Embedded {
+    kboard: Kboard,
+    address: String,
+    folder: TempDir,
+}
+
+impl Embedded {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("127.0.0.1:{}", ports::free());
+        let kboard = Kboard::broker(&arguments(&folder, &address)).await;
+        Self { kboard, address, folder }
+    }
+
+    /// Dies as in a power cut of the process, and starts again.
+    async fn die_and_come_back(&mut self) {
+        self.kboard.kill9();
+        self.kboard.relaunch();
+        self.kboard.alive().await;
+    }
+
+    /// A command on it.
+    async fn run(&self, arguments: &[&str]) -> Output {
+        kboard::run(&[arguments, &["--kafka", &self.address]].concat()).await
+    }
+
+    async fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments).await;
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn arguments(folder: &TempDir, address: &str) -> Vec<String> {
+    let folder = folder.path().to_str().unwrap();
+    ["broker", "--data", folder, "--kafka-listen", address].map(str::to_owned).to_vec()
+}
+
+#[tokio::test]
+async fn records_settings_and_committed_offsets_survive_kill_9_and_a_clean_end() {
+    let mut broker = Embedded::start().await;
+    broker.ok(&["topics", "create", "orders", "--partitions", "1", "--config", "retention.ms=86400000"]).await;
+    let mut expected = Vec::new();
+    for round in 0..4 {
+        let value = format!("round {round}");
+        broker.ok(&["produce", "--topic", "orders", "-n", "50", &value]).await;
+        expected.extend(std::iter::repeat_n(value, 50));
+        let read = ["consume", "--topic", "orders", "--group", "audit", "--from", "earliest", "--format", "value"];
+        let read = broker.ok(&[&read[..], &["-n", "40"]].concat()).await;
+        let from = round * 40;
+        assert_eq!(read.lines().collect::<Vec<_>>(), expected[from..from + 40], "where the group left off");
+        if round % 2 == 0 {
+            broker.die_and_come_back().await;
+        } else {
+            assert!(broker.kboard.sigterm().await.success());
+            broker.kboard.relaunch();
+            broker.kboard.alive().await;
+        }
+    }
+    let all = broker.ok(&["consume", "--topic", "orders", "--until-end", "--format", "value"]).await;
+    assert_eq!(all.lines().collect::<Vec<_>>(), expected);
+    assert!(broker.ok(&["topics", "describe", "orders"]).await.contains("86400000"));
+}
+
+/// Idempotent producers, a group with its state in Redis, and viewers, while the broker dies.
+#[tokio::test]
+async fn a_board_loses_and_repeats_nothing_when_its_broker_is_killed() {
+    let mut chance = Chance::new();
+    let mut broker = Embedded::start().await;
+    let stack = Stack::on(&broker.address).await;
+    let board = stack.serve().await;
+    let load = Load::start(&[&board], 3, Duration::from_millis(50));
+    for _ in 0..rounds(4) {
+        load.goes_on(5, RECOVERY).await;
+        chance.moment(0..300).await;
+        broker.die_and_come_back().await;
+    }
+    load.goes_on(10, RECOVERY).await;
+    let acknowledged = load.stop().await;
+    shows_each_once(&stack, &board, &acknowledged, RECOVERY).await;
+    board::caught_up(&stack, SOON).await;
+}
+
+#[tokio::test]
+async fn kcat_and_kafkas_own_tools_work_with_it() {
+    let broker = Embedded::start().await;
+    broker.ok(&["topics", "create", "orders", "--partitions", "3"]).await;
+    assert_eq!(tools::kafka_topics(&broker.address, &["--list"]).await.trim(), "orders");
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        tools::kcat(&broker.address, &["-P", "-t", "orders", "-z", codec], &format!("{codec}\n")).await;
+    }
+    let read = tools::kcat(&broker.address, &["-C", "-t", "orders", "-e", "-q"], "").await;
+    let read: BTreeSet<&str> = read.lines().collect();
+    assert_eq!(read, BTreeSet::from(["gzip", "lz4", "none", "snappy", "zstd"]));
+    broker.ok(&["consume", "--topic", "orders", "--group", "audit", "--from", "earliest", "-n", "5"]).await;
+    let described = tools::kafka_consumer_groups(&broker.address, &["--describe", "--group", "audit"]).await;
+    assert_eq!(described.lines().filter(|line| line.starts_with("audit")).count(), 3, "{described}");
+    let described = tools::kafka_topics(&broker.address, &["--describe", "--topic", "orders"]).await;
+    assert!(described.contains("PartitionCount: 3\tReplicationFactor: 1"), "{described}");
+}
+
+#[tokio::test]
+async fn a_folder_or_a_port_in_use_is_said_with_what_to_do() {
+    let broker = Embedded::start().await;
+    let elsewhere = format!("127.0.0.1:{}", ports::free());
+    let free = format!("127.0.0.1:{}", ports::free());
+    let refused = async |folder: &TempDir, address: &str| {
+        let mut arguments = arguments(folder, address);
+        arguments.extend(["--metrics-listen".to_owned(), free.clone()]);
+        let output = kboard::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = refused(&broker.folder, &elsewhere).await;
+    assert!(said.contains(broker.folder.path().to_str().unwrap()) && said.contains("use another folder"), "{said}");
+    let said = refused(&tempfile::tempdir().unwrap(), &broker.address).await;
+    assert!(said.contains(&broker.address) && said.contains("--kafka-listen"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_declared_of_the_broker_is_exported() {
+    let broker = Embedded::start().await;
+    broker.ok(&["topics", "create", "orders"]).await;
+    eventually("every metric", SOON, async || {
+        let scrape =
+            broker.kboard.http().get(broker.kboard.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let declared = metrics::ALL.iter().filter(|metric| metric.name.starts_with("kboard_broker_"));
+        let missing: Vec<_> = declared.filter(|metric| !scrape.contains(&format!("# TYPE {} ", metric.name))).collect();
+        missing.is_empty().then_some(())
+    })
+    .await;
+    assert!(
+        broker.kboard.metric("kboard_broker_requests_total", &[r#"api="CreateTopics""#, r#"error="none""#]).await
+            >= 1.0
+    );
+}
