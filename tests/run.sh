@@ -34,8 +34,9 @@ fi
 embedded() {
     local log=$KBOARD_TEST_DIR/embedded.log broker address="" status
     "${CARGO_TARGET_DIR:-target}/debug/kboard" broker --data "$KBOARD_TEST_DIR/embedded" \
-        --kafka-listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 2>"$log" &
+        --kafka-listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 --log info --log-format text 2>"$log" &
     broker=$!
+    trap 'kill "$broker" 2>/dev/null' EXIT
     while [ -z "$address" ]; do
         kill -0 "$broker" 2>/dev/null || { cat "$log"; return 1; }
         sleep 0.1

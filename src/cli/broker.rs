@@ -48,9 +48,9 @@ pub async fn run(_: &Args, settings: &Settings) -> anyhow::Result<Status> {
     let data = folder.display();
     tracing::info!(kafka = address, %data, "a broker of one node, without replication; metrics at http://{page_address}/metrics");
     stop.cancelled().await;
+    let stopped = broker.stop().await.context("the next start will read the logs again");
     server.await?;
-    broker.stop().await.context("the next start will read the logs again")?;
-    Ok(Status::Success)
+    stopped.map(|()| Status::Success)
 }
 
 /// Where the data is: the folder that was named, or one of the user's.

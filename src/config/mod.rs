@@ -148,7 +148,7 @@ pub struct EmbeddedSettings {
 pub enum Fsync {
     /// Before they are acknowledged.
     Always,
-    /// Every second.
+    /// Every second or two.
     Interval,
     /// When the system does so by itself, as in Kafka.
     #[default]

@@ -92,7 +92,7 @@ pub const SETTINGS: &[Setting] = &[
         "metrics-listen",
         Some("127.0.0.1:9091"),
         "ADDRESS:PORT",
-        "Where `consume --group` of an app shows its metrics and health",
+        "Where `consume --group` of an app, and `broker`, show their metrics and health",
     ),
     Setting::new(
         "topic-prefix",
@@ -129,7 +129,7 @@ pub const SETTINGS: &[Setting] = &[
         "fsync",
         Some("never"),
         "WHEN",
-        "When `broker` forces records to the disk: always (before they are acknowledged), interval (every second), or never (when the system does, as in Kafka)",
+        "When `broker` forces records to the disk: always (before they are acknowledged), interval (every second or two), or never (when the system does, as in Kafka)",
     ),
     Setting::new("startup-timeout", Some("30s"), "DURATION", "How long to wait for Kafka and Redis at the start"),
     Setting::new("log", Some("info"), "FILTER", "What to log: error, warn, info, debug, trace, or target=level,…")

@@ -2,7 +2,7 @@
 //! and of memory.
 //!
 //! **Batches fill while the broker is busy**, as Nagle's algorithm (RFC 896) fills segments: a record leaves at once when
-//! nothing is on its way, else together with all that came until the acknowledgement, or until [`LINGER`] has passed.
+//! nothing is on its way, else together with all that came until the acknowledgement, or, if none of its own partition is, until [`LINGER`] has passed.
 //! To a broker a request costs far more than a record: without this, the partitions' batches leave at different moments,
 //! and it has three requests to answer instead of one.
 

@@ -14,7 +14,21 @@ pub struct Memory {
 /// Bytes taken from the budget, until this is dropped.
 #[derive(Debug)]
 pub struct Reserved {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Reserved {
+    /// Gives back all but `bytes`.
+    pub fn keep(&mut self, bytes: usize) {
+        if let Some(permit) = &mut self.permit {
+            drop(permit.split(permit.num_permits().saturating_sub(bytes)));
+        }
+    }
+
+    /// Whether nothing is left of it.
+    pub fn is_empty(&self) -> bool {
+        self.permit.as_ref().is_none_or(|permit| permit.num_permits() == 0)
+    }
 }
 
 impl Memory {
@@ -30,7 +44,7 @@ impl Memory {
     pub async fn reserve(&self, bytes: usize) -> Reserved {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.total);
         // The semaphore is never closed.
-        Reserved { _permit: Arc::clone(&self.free).acquire_many_owned(bytes).await.ok() }
+        Reserved { permit: Arc::clone(&self.free).acquire_many_owned(bytes).await.ok() }
     }
 
     /// Bytes that nobody holds.
@@ -57,5 +71,17 @@ mod tests {
         assert_eq!(memory.free(), 0);
         drop(whole);
         assert_eq!(memory.free(), 100);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_needed_is_given_back() {
+        let memory = Memory::new(100);
+        let mut reserved = memory.reserve(80).await;
+        reserved.keep(30);
+        assert_eq!((memory.free(), reserved.is_empty()), (70, false));
+        reserved.keep(50);
+        assert_eq!(memory.free(), 70, "it does not grow");
+        reserved.keep(0);
+        assert_eq!((memory.free(), reserved.is_empty()), (100, true));
     }
 }

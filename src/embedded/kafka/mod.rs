@@ -21,6 +21,7 @@ pub mod server;
 mod testing;
 pub mod topics;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,11 +82,20 @@ pub async fn start(listener: TcpListener, settings: BrokerSettings) -> Result<Ru
     };
     let groups = Coordinator::open(&settings.folder, GroupSettings::default())
         .map_err(|source| unreadable(&settings.folder, source))?;
+    forget_deleted(&groups, &topics);
     let broker = Broker::new(settings.advertised, Limits::default(), topics, groups, producer_ids);
     let broker = Arc::new(broker);
     let server = tokio::spawn(server::serve(listener, Arc::clone(&broker)));
     let upkeep = tokio::spawn(keep_up(Arc::clone(&broker)));
     Ok(Running { broker, server, upkeep })
+}
+
+/// Finishes what deletions left undone when the last process was killed: offsets of a topic that is gone would be taken
+/// for those of another that gets its name.
+fn forget_deleted(groups: &Coordinator, topics: &Registry) {
+    let committed = groups.list().into_iter().filter_map(|listing| groups.committed(&listing.group, None).ok());
+    let named: BTreeSet<String> = committed.flatten().map(|(topic, ..)| topic).collect();
+    named.iter().filter(|topic| topics.get(topic).is_none()).for_each(|topic| groups.forget_topic(topic));
 }
 
 fn unreadable(folder: &Path, source: io::Error) -> OpenError {

@@ -25,6 +25,8 @@ mod frames;
 
 /// How long requests in hand may take once the broker is asked to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a client may take nothing of its answer.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when no connection can be accepted (out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// That the broker is full is said so often at most.
@@ -140,7 +142,7 @@ async fn serve_one(mut stream: TcpStream, peer: SocketAddr, broker: &Arc<Broker>
             Answer::Send(bytes) => {
                 let mut rest = &bytes[..];
                 while !rest.is_empty() {
-                    let written = tokio::time::timeout(broker.limits.idle, writer.write(rest)).await;
+                    let written = tokio::time::timeout(broker.limits.idle.min(STALL_TIMEOUT), writer.write(rest)).await;
                     match written.map_err(|_| Ended::Stalled)?.map_err(Ended::Write)? {
                         0 => return Err(Ended::Stalled),
                         written => rest = &rest[written..],

@@ -1,7 +1,7 @@
 //! Fetch: records from the logs, waiting for them if there are none yet.
 //!
 //! There are no fetch sessions: every answer says session 0, after which clients name all their partitions each time.
-//! A request that waits sleeps until one of its partitions grows, and takes no memory for an answer until then.
+//! A request that waits sleeps until one of its partitions grows, and takes no memory for an answer while it does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,8 @@ use crate::embedded::kafka::topics::Partition;
 /// The API.
 pub struct Fetch;
 
+/// The first version with an error of the answer as a whole.
+const WITH_ERROR: i16 = 7;
 /// The first version that calls topics by their ids.
 const BY_ID: i16 = 13;
 /// The first version that tells where logs start.
@@ -50,24 +52,27 @@ impl Api for Fetch {
         let deadline = Instant::now() + millis(request.max_wait_ms).min(MAX_WAIT);
         let wanted = Wanted::new(broker, call.version >= BY_ID, request);
         let mut ends = wanted.ends();
-        let mut reserved = false;
         let found = loop {
             // Seen before it is looked at: what is appended in between ends the wait.
             ends.iter_mut().for_each(|end| drop(end.borrow_and_update()));
-            if wanted.is_ready() {
-                if !reserved {
-                    call.reserve(wanted.most()).await;
-                    reserved = true;
+            let over = Instant::now() >= deadline || broker.stopping.is_cancelled();
+            if over || wanted.is_ready() {
+                tokio::select! {
+                    biased;
+                    () = call.reserve(wanted.most()) => {}
+                    () = broker.stopping.cancelled() => return Answer::Close("the broker ends".to_owned()),
                 }
                 let found = wanted.read(call);
-                if found.failed || found.bytes >= wanted.min_bytes {
+                let enough = over || found.failed || found.bytes >= wanted.min_bytes;
+                call.keep(if enough { found.bytes } else { 0 });
+                if enough {
                     break found;
                 }
             }
             tokio::select! {
                 () = any_changed(&mut ends) => {}
-                () = tokio::time::sleep_until(deadline) => break wanted.read(call),
-                () = broker.stopping.cancelled() => break wanted.read(call),
+                () = tokio::time::sleep_until(deadline) => {}
+                () = broker.stopping.cancelled() => {}
             }
         };
         FetchResponse::default().with_responses(found.topics).into()
@@ -75,7 +80,9 @@ impl Api for Fetch {
 
     fn refuse(version: i16) -> Option<(i16, FetchResponse)> {
         let refused = FetchResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        Some((nearest::<FetchResponse>(version), refused))
+        let version = nearest::<FetchResponse>(version);
+        // Older answers have room for errors of partitions only.
+        (version >= WITH_ERROR).then_some((version, refused))
     }
 }
 
@@ -139,17 +146,19 @@ impl Wanted {
 
     /// Whether there is anything to tell: records, or an error.
     fn is_ready(&self) -> bool {
-        let ready = |(wanted, found): &(FetchPartition, Result<Arc<Partition>, ResponseError>)| match found {
-            Ok(partition) => partition.with(|log| Ok(log.end_offset())) != Ok(wanted.fetch_offset),
-            Err(_) => true,
-        };
-        self.min_bytes == 0 || self.partitions().any(ready)
+        self.min_bytes == 0 || self.partitions().any(|(wanted, found)| is_ready(wanted, found))
     }
 
     /// Bytes that the answer may take.
     fn most(&self) -> usize {
-        let asked = self.partitions().map(|(wanted, _)| usize::try_from(wanted.partition_max_bytes).unwrap_or(0));
-        asked.fold(0, usize::saturating_add).min(self.max_bytes)
+        let most = |(wanted, found): &(FetchPartition, Result<Arc<Partition>, ResponseError>)| match found {
+            Ok(partition) if is_ready(wanted, found) => {
+                let there = partition.with(|log| Ok(usize::try_from(log.size()).unwrap_or(usize::MAX)));
+                there.unwrap_or(0).min(usize::try_from(wanted.partition_max_bytes).unwrap_or(0))
+            }
+            _ => 0,
+        };
+        self.partitions().map(most).fold(0, usize::saturating_add).min(self.max_bytes)
     }
 
     fn read(&self, call: &Call) -> Found {
@@ -187,6 +196,14 @@ impl Wanted {
             found.topics.push(response.with_partitions(partitions));
         }
         found
+    }
+}
+
+/// Whether a partition has something to tell about what is wanted of it.
+fn is_ready(wanted: &FetchPartition, found: &Result<Arc<Partition>, ResponseError>) -> bool {
+    match found {
+        Ok(partition) => partition.with(|log| Ok(log.end_offset())) != Ok(wanted.fetch_offset),
+        Err(_) => true,
     }
 }
 

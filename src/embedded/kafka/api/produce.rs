@@ -1,7 +1,7 @@
 //! Produce: record batches into the logs of their partitions.
 //!
 //! A batch is written where it is received: into the page cache, which takes microseconds, less than handing it to
-//! another thread would.
+//! another thread would. Where a topic asks for a flush with every record, others of this thread wait for the disk.
 
 use std::sync::Arc;
 

@@ -98,11 +98,18 @@ impl Call {
         self.error.get().copied()
     }
 
-    /// Waits until the answer may take `bytes` more, and holds them until it was sent. For large answers only, and once
-    /// a request at most, or two of them could wait for each other.
+    /// Waits until the answer may take `bytes` more, and holds them until it was sent. For large answers only, and not
+    /// while it holds some, or two of them could wait for each other.
     pub async fn reserve(&self, bytes: usize) {
         let reserved = self.memory.reserve(bytes).await;
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner).push(reserved);
+    }
+
+    /// Gives back all but `bytes` of what is reserved.
+    pub fn keep(&self, bytes: usize) {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        reserved.iter_mut().for_each(|reserved| reserved.keep(bytes));
+        reserved.retain(|reserved| !reserved.is_empty());
     }
 
     /// What was reserved, for whoever sends the answer.

@@ -72,12 +72,13 @@ impl Partition {
             *unflushed_since = now_ms;
         }
         *unflushed += end - before;
+        // It can be read, whether or not the disk takes it.
+        if end != before {
+            self.end.send_replace(end);
+        }
         if *unflushed >= flush.messages {
             log.flush().map_err(|error| self.storage_error("flush", &error))?;
             *unflushed = 0;
-        }
-        if end != before {
-            self.end.send_replace(end);
         }
         Ok(appended)
     }

@@ -1,5 +1,6 @@
 //! OffsetCommit: how far a group has read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -27,10 +28,16 @@ impl Api for OffsetCommit {
         let commits = known(broker, &request.topics);
         let committed =
             broker.groups.commit(&request.group_id, request.generation_id_or_member_epoch, &member, commits);
+        let committed = committed.as_ref().map(|committed| outcomes(committed)).map_err(|error| *error);
+        // What was not committed because it isn't there gets that for an answer.
+        let outcome = |topic: &str, index| match &committed {
+            Ok(outcomes) => *outcomes.get(&(topic, index)).unwrap_or(&Err(ResponseError::UnknownTopicOrPartition)),
+            Err(error) => Err(*error),
+        };
         let topics = request.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|partition| {
                 let index = partition.partition_index;
-                let result = outcome(&committed, &topic.name, index);
+                let result = outcome(&topic.name, index);
                 OffsetCommitResponsePartition::default()
                     .with_partition_index(index)
                     .with_error_code(result.map_or_else(|error| call.code(error), |()| 0))
@@ -63,13 +70,7 @@ fn commit(topic: &str, partition: &OffsetCommitRequestPartition) -> Commit {
     }
 }
 
-/// What became of one partition; of one that was not committed because it isn't there, that.
-fn outcome(
-    committed: &Result<Vec<PartitionResult>, ResponseError>,
-    topic: &str,
-    index: i32,
-) -> Result<(), ResponseError> {
-    let committed = committed.as_ref().map_err(|error| *error)?;
-    let found = committed.iter().find(|(name, partition, _)| name == topic && *partition == index);
-    found.map_or(Err(ResponseError::UnknownTopicOrPartition), |(_, _, result)| *result)
+/// What became of each partition that was committed, by topic and number.
+fn outcomes(committed: &[PartitionResult]) -> HashMap<(&str, i32), Result<(), ResponseError>> {
+    committed.iter().map(|(topic, index, result)| ((topic.as_str(), *index), *result)).collect()
 }

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicNam
 use kafka_protocol::protocol::VersionRange;
 
 use super::text;
-use crate::embedded::kafka::api::{Answer, Api, Call, nearest};
+use crate::embedded::kafka::api::{Answer, Api, Call};
 use crate::embedded::kafka::broker::Broker;
 use crate::embedded::kafka::groups::Committed;
 
@@ -50,12 +50,6 @@ impl Api for OffsetFetch {
             Err(error) => OffsetFetchResponse::default().with_error_code(call.code(error)),
         }
         .into()
-    }
-
-    fn refuse(version: i16) -> Option<(i16, OffsetFetchResponse)> {
-        let refused = OffsetFetchResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        // Later versions have room for errors of groups only.
-        Some((nearest::<OffsetFetchResponse>(version).min(SEVERAL - 1), refused))
     }
 }
 
