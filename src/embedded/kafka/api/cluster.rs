@@ -14,7 +14,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{StrBytes, VersionRange};
 
 use super::metadata::CLUSTER_OPERATIONS;
-use super::{Answer, Api, Call, nearest, off_thread};
+use super::{Answer, Api, Call, off_thread, refused, refused_since};
 use crate::embedded::kafka::broker::{Broker, NODE_ID};
 use crate::embedded::kafka::topics::Topic;
 
@@ -58,8 +58,7 @@ impl Api for DescribeCluster {
     }
 
     fn refuse(version: i16) -> Option<(i16, DescribeClusterResponse)> {
-        let refused = DescribeClusterResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        Some((nearest::<DescribeClusterResponse>(version), refused))
+        refused(version, |code| DescribeClusterResponse::default().with_error_code(code))
     }
 }
 
@@ -105,9 +104,7 @@ impl Api for DescribeLogDirs {
     }
 
     fn refuse(version: i16) -> Option<(i16, DescribeLogDirsResponse)> {
-        let refused = DescribeLogDirsResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        let version = nearest::<DescribeLogDirsResponse>(version);
-        (version >= WITH_ERROR).then_some((version, refused))
+        refused_since(WITH_ERROR, version, |code| DescribeLogDirsResponse::default().with_error_code(code))
     }
 }
 

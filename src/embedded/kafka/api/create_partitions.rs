@@ -1,16 +1,15 @@
 //! CreatePartitions: gives topics more partitions.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
-use kafka_protocol::protocol::{StrBytes, VersionRange};
+use kafka_protocol::protocol::VersionRange;
 
 use super::create_topics::check_assignment;
-use super::{Answer, Api, Call, off_thread};
+use super::{Answer, Api, Call, lookup, off_thread};
 use crate::embedded::kafka::broker::Broker;
 use crate::embedded::kafka::topics::Refused;
 
@@ -27,26 +26,15 @@ impl Api for CreatePartitions {
         call: &Call,
         request: CreatePartitionsRequest,
     ) -> Answer<CreatePartitionsResponse> {
-        let mut times: HashMap<StrBytes, usize> = HashMap::new();
-        for topic in &request.topics {
-            *times.entry(topic.name.0.clone()).or_default() += 1;
-        }
-        let mut results = Vec::with_capacity(times.len());
-        for topic in request.topics {
-            let name = topic.name.clone();
-            let result = match times.remove(&name.0) {
-                Some(1) => add(broker, topic, request.validate_only).await,
-                Some(_) => Err(Refused::new(ResponseError::InvalidRequest, "Duplicate topic name.")),
-                // It was answered with its first mention.
-                None => continue,
+        let mut results = Vec::with_capacity(request.topics.len());
+        for (name, topic) in lookup::once_each(request.topics, |topic| &topic.name) {
+            let result = match topic {
+                Ok(topic) => add(broker, topic, request.validate_only).await,
+                Err(refused) => Err(refused),
             };
-            let response = CreatePartitionsTopicResult::default().with_name(name).with_error_message(None);
-            results.push(match result {
-                Ok(()) => response,
-                Err(refused) => response
-                    .with_error_code(call.code(refused.error))
-                    .with_error_message(Some(StrBytes::from_string(refused.message))),
-            });
+            let (code, message) = call.outcome_of(result);
+            let response = CreatePartitionsTopicResult::default().with_name(name);
+            results.push(response.with_error_code(code).with_error_message(message));
         }
         CreatePartitionsResponse::default().with_results(results).into()
     }

@@ -1,6 +1,5 @@
 //! CreateTopics: makes topics, each of them or none of its partitions. A partition has one replica, here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -9,7 +8,7 @@ use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, Cr
 use kafka_protocol::messages::{BrokerId, CreateTopicsRequest, CreateTopicsResponse};
 use kafka_protocol::protocol::{StrBytes, VersionRange};
 
-use super::{Answer, Api, Call, off_thread};
+use super::{Answer, Api, Call, lookup, off_thread};
 use crate::embedded::kafka::broker::{Broker, NODE_ID};
 use crate::embedded::kafka::topics::settings::checked;
 use crate::embedded::kafka::topics::{NewTopic, Refused};
@@ -23,23 +22,17 @@ impl Api for CreateTopics {
     const VERSIONS: VersionRange = VersionRange { min: 2, max: 7 };
 
     async fn answer(broker: &Arc<Broker>, call: &Call, request: CreateTopicsRequest) -> Answer<CreateTopicsResponse> {
-        let mut times: HashMap<StrBytes, usize> = HashMap::new();
-        for topic in &request.topics {
-            *times.entry(topic.name.0.clone()).or_default() += 1;
-        }
-        let mut results = Vec::with_capacity(times.len());
-        for topic in request.topics {
-            let name = topic.name.clone();
-            let result = match times.remove(&name.0) {
-                Some(1) => create(broker, topic, request.validate_only).await,
-                Some(_) => Err(Refused::new(ResponseError::InvalidRequest, "Duplicate topic name.")),
-                // It was answered with its first mention.
-                None => continue,
+        let mut results = Vec::with_capacity(request.topics.len());
+        for (name, topic) in lookup::once_each(request.topics, |topic| &topic.name) {
+            let result = match topic {
+                Ok(topic) => create(broker, topic, request.validate_only).await,
+                Err(refused) => Err(refused),
             };
             let result = result.unwrap_or_else(|refused| {
+                let (code, message) = call.outcome_of(Err(refused));
                 CreatableTopicResult::default()
-                    .with_error_code(call.code(refused.error))
-                    .with_error_message(Some(StrBytes::from_string(refused.message)))
+                    .with_error_code(code)
+                    .with_error_message(message)
                     .with_num_partitions(-1)
                     .with_replication_factor(-1)
             });

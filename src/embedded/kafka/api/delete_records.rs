@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 use kafka_protocol::protocol::VersionRange;
-use uuid::Uuid;
 
 use super::{Answer, Api, Call, lookup, off_thread};
 use crate::embedded::kafka::broker::Broker;
@@ -26,11 +25,10 @@ impl Api for DeleteRecords {
     async fn answer(broker: &Arc<Broker>, call: &Call, request: DeleteRecordsRequest) -> Answer<DeleteRecordsResponse> {
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
-            let found = lookup::topic(broker, false, &topic.name, Uuid::nil());
+            let found = lookup::named(broker, &topic.name);
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for wanted in topic.partitions {
-                let partition = found.as_ref().map_err(|error| *error);
-                let partition = partition.and_then(|topic| lookup::partition(topic, wanted.partition_index));
+                let partition = lookup::partition(&found, wanted.partition_index);
                 let result = match partition {
                     Err(error) => Err(error),
                     Ok(partition) => off_thread(broker, move |_| {

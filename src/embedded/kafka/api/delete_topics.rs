@@ -72,6 +72,5 @@ async fn delete(broker: &Arc<Broker>, name: String) -> Result<(), Refused> {
 }
 
 fn refuse(call: &Call, result: &mut DeletableTopicResult, refused: Refused) {
-    result.error_code = call.code(refused.error);
-    result.error_message = Some(StrBytes::from_string(refused.message));
+    (result.error_code, result.error_message) = call.outcome_of(Err(refused));
 }

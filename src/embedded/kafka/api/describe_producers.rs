@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 use kafka_protocol::protocol::VersionRange;
-use uuid::Uuid;
 
 use super::{Answer, Api, Call, lookup};
 use crate::embedded::kafka::broker::Broker;
@@ -25,10 +24,9 @@ impl Api for DescribeProducers {
         request: DescribeProducersRequest,
     ) -> Answer<DescribeProducersResponse> {
         let topics = request.topics.into_iter().map(|topic| {
-            let found = lookup::topic(broker, false, &topic.name, Uuid::nil());
+            let found = lookup::named(broker, &topic.name);
             let partitions = topic.partition_indexes.iter().map(|&index| {
-                let partition = found.as_ref().map_err(|error| *error);
-                let partition = partition.and_then(|topic| lookup::partition(topic, index));
+                let partition = lookup::partition(&found, index);
                 let response = PartitionResponse::default().with_partition_index(index);
                 match partition.and_then(|partition| partition.with(|log| Ok(log.producers()))) {
                     Ok(producers) => response.with_active_producers(producers.iter().map(state).collect()),

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Answer, Api, Call, lookup, nearest};
+use super::{Answer, Api, Call, lookup, refused_since};
 use crate::embedded::kafka::broker::Broker;
 use crate::embedded::kafka::topics::Partition;
 
@@ -79,10 +79,8 @@ impl Api for Fetch {
     }
 
     fn refuse(version: i16) -> Option<(i16, FetchResponse)> {
-        let refused = FetchResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        let version = nearest::<FetchResponse>(version);
         // Older answers have room for errors of partitions only.
-        (version >= WITH_ERROR).then_some((version, refused))
+        refused_since(WITH_ERROR, version, |code| FetchResponse::default().with_error_code(code))
     }
 }
 
@@ -124,8 +122,7 @@ impl Wanted {
         let topics = request.topics.into_iter().map(|topic| {
             let found = lookup::topic(broker, by_id, &topic.topic, topic.topic_id);
             let partition = |wanted: FetchPartition| {
-                let found = found.as_ref().map_err(|error| *error);
-                let found = found.and_then(|topic| lookup::partition(topic, wanted.partition));
+                let found = lookup::partition(&found, wanted.partition);
                 let epoch = lookup::check_epoch(wanted.current_leader_epoch);
                 (wanted, found.and_then(|partition| epoch.map(|()| partition)))
             };

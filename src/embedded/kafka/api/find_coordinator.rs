@@ -9,7 +9,7 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::{StrBytes, VersionRange};
 
-use super::{Answer, Api, Call, nearest};
+use super::{Answer, Api, Call, refused};
 use crate::embedded::kafka::broker::{Broker, NODE_ID};
 
 /// The API.
@@ -57,8 +57,7 @@ impl Api for FindCoordinator {
     }
 
     fn refuse(version: i16) -> Option<(i16, FindCoordinatorResponse)> {
-        let refused = FindCoordinatorResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        Some((nearest::<FindCoordinatorResponse>(version), refused))
+        refused(version, |code| FindCoordinatorResponse::default().with_error_code(code))
     }
 }
 

@@ -6,7 +6,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Answer, Api, Call, nearest, off_thread};
+use super::{Answer, Api, Call, off_thread, refused};
 use crate::embedded::kafka::broker::Broker;
 
 /// The API.
@@ -42,7 +42,6 @@ impl Api for InitProducerId {
     }
 
     fn refuse(version: i16) -> Option<(i16, InitProducerIdResponse)> {
-        let refused = InitProducerIdResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        Some((nearest::<InitProducerIdResponse>(version), refused))
+        refused(version, |code| InitProducerIdResponse::default().with_error_code(code))
     }
 }

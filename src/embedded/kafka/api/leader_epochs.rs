@@ -7,7 +7,6 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPa
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 use kafka_protocol::protocol::VersionRange;
-use uuid::Uuid;
 
 use super::{Answer, Api, Call, lookup};
 use crate::embedded::kafka::broker::Broker;
@@ -30,10 +29,9 @@ impl Api for LeaderEpochs {
         request: OffsetForLeaderEpochRequest,
     ) -> Answer<OffsetForLeaderEpochResponse> {
         let topics = request.topics.into_iter().map(|topic| {
-            let found = lookup::topic(broker, false, &topic.topic, Uuid::nil());
+            let found = lookup::named(broker, &topic.topic);
             let partitions = topic.partitions.iter().map(|wanted| {
-                let partition = found.as_ref().map_err(|error| *error);
-                let partition = partition.and_then(|topic| lookup::partition(topic, wanted.partition));
+                let partition = lookup::partition(&found, wanted.partition);
                 let response = EpochEndOffset::default().with_partition(wanted.partition);
                 match partition.and_then(|partition| end_of(&partition, wanted)) {
                     Ok((epoch, end)) => response.with_leader_epoch(epoch).with_end_offset(end),

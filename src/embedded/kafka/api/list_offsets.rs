@@ -7,7 +7,6 @@ use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use kafka_protocol::protocol::VersionRange;
-use uuid::Uuid;
 
 use super::{Answer, Api, Call, lookup, off_thread};
 use crate::embedded::kafka::broker::Broker;
@@ -42,11 +41,10 @@ impl Api for ListOffsets {
     async fn answer(broker: &Arc<Broker>, call: &Call, request: ListOffsetsRequest) -> Answer<ListOffsetsResponse> {
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
-            let found = lookup::topic(broker, false, &topic.name, Uuid::nil());
+            let found = lookup::named(broker, &topic.name);
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for wanted in topic.partitions {
-                let partition = found.as_ref().map_err(|error| *error);
-                let partition = partition.and_then(|topic| lookup::partition(topic, wanted.partition_index));
+                let partition = lookup::partition(&found, wanted.partition_index);
                 let result = match partition {
                     Ok(partition) => offset(broker, partition, &wanted).await,
                     Err(error) => Err(error),

@@ -291,6 +291,16 @@ fn nearest<R: Message>(version: i16) -> i16 {
     version.clamp(R::VERSIONS.min, R::VERSIONS.max)
 }
 
+/// What [`Api::refuse`] answers to `version`: `answer` makes it of the error's number.
+fn refused<R: Message>(version: i16, answer: impl FnOnce(i16) -> R) -> Option<(i16, R)> {
+    Some((nearest::<R>(version), answer(ResponseError::UnsupportedVersion.code())))
+}
+
+/// The same where answers have room for an error as a whole from the version `first` on.
+fn refused_since<R: Message>(first: i16, version: i16, answer: impl FnOnce(i16) -> R) -> Option<(i16, R)> {
+    refused(version, answer).filter(|(version, _)| *version >= first)
+}
+
 /// Runs what reads or writes files where it holds up nobody.
 ///
 /// # Errors

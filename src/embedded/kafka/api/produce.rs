@@ -11,9 +11,9 @@ use kafka_protocol::messages::produce_response::{PartitionProduceResponse, Topic
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Answer, Api, Call, lookup, now_ms};
+use super::lookup::{self, Found};
+use super::{Answer, Api, Call, now_ms};
 use crate::embedded::kafka::broker::Broker;
-use crate::embedded::kafka::topics::Topic;
 
 /// The API.
 pub struct Produce;
@@ -61,10 +61,10 @@ fn refusal(request: &ProduceRequest) -> Option<ResponseError> {
     request.transactional_id.as_ref().map(|_| ResponseError::InvalidTxnState)
 }
 
-fn append_all(call: &Call, data: TopicProduceData, topic: &Result<Arc<Topic>, ResponseError>) -> TopicProduceResponse {
+fn append_all(call: &Call, data: TopicProduceData, topic: &Found) -> TopicProduceResponse {
     let partitions = data.partition_data.into_iter().map(|partition| {
         let index = partition.index;
-        let result = topic.as_ref().map_err(|error| *error).and_then(|topic| append(topic, partition));
+        let result = append(topic, partition);
         let response = PartitionProduceResponse::default().with_index(index);
         result.map_or_else(
             |error| response.clone().with_error_code(call.code(error)).with_base_offset(NO_OFFSET),
@@ -85,7 +85,7 @@ fn append_all(call: &Call, data: TopicProduceData, topic: &Result<Arc<Topic>, Re
 }
 
 /// Appends one batch: its offset, the time (ms) it was given or -1, and the log's start offset.
-fn append(topic: &Topic, data: PartitionProduceData) -> Result<(i64, i64, i64), ResponseError> {
+fn append(topic: &Found, data: PartitionProduceData) -> Result<(i64, i64, i64), ResponseError> {
     let partition = lookup::partition(topic, data.index)?;
     let appended = partition.append(data.records.ok_or(ResponseError::InvalidRecord)?, now_ms())?;
     let start = partition.with(|log| Ok(log.start_offset()))?;

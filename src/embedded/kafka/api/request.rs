@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::guard;
 use crate::embedded::kafka::memory::{Memory, Reserved};
+use crate::embedded::kafka::topics::Refused;
 
 /// The part of a request that is the same in all versions of all APIs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,17 @@ impl Call {
     pub fn code(&self, error: ResponseError) -> i16 {
         self.error.get_or_init(|| error);
         error.code()
+    }
+
+    /// The same of how something went: 0 if it went well.
+    pub fn code_of(&self, result: Result<(), ResponseError>) -> i16 {
+        result.map_or_else(|error| self.code(error), |()| 0)
+    }
+
+    /// The number and the sentence for the answer of how something went.
+    pub fn outcome_of(&self, result: Result<(), Refused>) -> (i16, Option<StrBytes>) {
+        let refused = |refused: Refused| (self.code(refused.error), Some(StrBytes::from_string(refused.message)));
+        result.map_or_else(refused, |()| (0, None))
     }
 
     /// The first error in the answer.

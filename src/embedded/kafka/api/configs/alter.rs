@@ -6,7 +6,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::alter_configs_request::AlterConfigsResource;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
-use kafka_protocol::protocol::{StrBytes, VersionRange};
+use kafka_protocol::protocol::VersionRange;
 
 use super::{Resource, change};
 use crate::embedded::kafka::api::{Answer, Api, Call};
@@ -26,14 +26,9 @@ impl Api for Alter {
         for resource in request.resources {
             let response = AlterConfigsResourceResponse::default()
                 .with_resource_type(resource.resource_type)
-                .with_resource_name(resource.resource_name.clone())
-                .with_error_message(None);
-            responses.push(match alter(broker, resource, request.validate_only).await {
-                Ok(()) => response,
-                Err(refused) => response
-                    .with_error_code(call.code(refused.error))
-                    .with_error_message(Some(StrBytes::from_string(refused.message))),
-            });
+                .with_resource_name(resource.resource_name.clone());
+            let (code, message) = call.outcome_of(alter(broker, resource, request.validate_only).await);
+            responses.push(response.with_error_code(code).with_error_message(message));
         }
         AlterConfigsResponse::default().with_responses(responses).into()
     }

@@ -46,9 +46,10 @@ impl Api for Describe {
                     }
                     result.with_configs(settings)
                 }
-                Err(refused) => result
-                    .with_error_code(call.code(refused.error))
-                    .with_error_message(Some(StrBytes::from_string(refused.message))),
+                Err(refused) => {
+                    let (code, message) = call.outcome_of(Err(refused));
+                    result.with_error_code(code).with_error_message(message)
+                }
             }
         });
         DescribeConfigsResponse::default().with_results(results.collect()).into()

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{StrBytes, VersionRange};
 
 use super::text;
-use crate::embedded::kafka::api::{Answer, Api, Call, nearest};
+use crate::embedded::kafka::api::{Answer, Api, Call, refused};
 use crate::embedded::kafka::broker::Broker;
 use crate::embedded::kafka::groups::{GroupState, MemberDescription};
 
@@ -56,8 +56,7 @@ impl Api for ListGroups {
     }
 
     fn refuse(version: i16) -> Option<(i16, ListGroupsResponse)> {
-        let refused = ListGroupsResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        Some((nearest::<ListGroupsResponse>(version), refused))
+        refused(version, |code| ListGroupsResponse::default().with_error_code(code))
     }
 }
 
@@ -109,9 +108,7 @@ impl Api for DeleteGroups {
     async fn answer(broker: &Arc<Broker>, call: &Call, request: DeleteGroupsRequest) -> Answer<DeleteGroupsResponse> {
         let results = request.groups_names.into_iter().map(|group| {
             let deleted = broker.groups.delete(&group);
-            DeletableGroupResult::default()
-                .with_group_id(group)
-                .with_error_code(deleted.map_or_else(|error| call.code(error), |()| 0))
+            DeletableGroupResult::default().with_group_id(group).with_error_code(call.code_of(deleted))
         });
         DeleteGroupsResponse::default().with_results(results.collect()).into()
     }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::identity;
-use crate::embedded::kafka::api::{Answer, Api, Call, nearest};
+use crate::embedded::kafka::api::{Answer, Api, Call, refused};
 use crate::embedded::kafka::broker::Broker;
 
 /// The API.
@@ -21,11 +20,10 @@ impl Api for Heartbeat {
     async fn answer(broker: &Arc<Broker>, call: &Call, request: HeartbeatRequest) -> Answer<HeartbeatResponse> {
         let member = identity(&request.member_id, request.group_instance_id.as_ref());
         let heard = broker.groups.heartbeat(&request.group_id, request.generation_id, &member);
-        HeartbeatResponse::default().with_error_code(heard.map_or_else(|error| call.code(error), |()| 0)).into()
+        HeartbeatResponse::default().with_error_code(call.code_of(heard)).into()
     }
 
     fn refuse(version: i16) -> Option<(i16, HeartbeatResponse)> {
-        let refused = HeartbeatResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        Some((nearest::<HeartbeatResponse>(version), refused))
+        refused(version, |code| HeartbeatResponse::default().with_error_code(code))
     }
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{identity, text};
-use crate::embedded::kafka::api::{Answer, Api, Call, nearest};
+use crate::embedded::kafka::api::{Answer, Api, Call, refused};
 use crate::embedded::kafka::broker::Broker;
 
 /// The API.
@@ -36,20 +35,19 @@ impl Api for LeaveGroup {
             Err(error) => return response.with_error_code(call.code(error)).into(),
         };
         if !several {
-            let error = left.first().and_then(|(_, result)| result.err());
-            return response.with_error_code(error.map_or(0, |error| call.code(error))).into();
+            let result = left.first().map_or(Ok(()), |(_, result)| *result);
+            return response.with_error_code(call.code_of(result)).into();
         }
         let members = left.into_iter().map(|(member, result)| {
             MemberResponse::default()
                 .with_member_id(text(member.member_id))
                 .with_group_instance_id(member.instance_id.map(text))
-                .with_error_code(result.map_or_else(|error| call.code(error), |()| 0))
+                .with_error_code(call.code_of(result))
         });
         response.with_members(members.collect()).into()
     }
 
     fn refuse(version: i16) -> Option<(i16, LeaveGroupResponse)> {
-        let refused = LeaveGroupResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        Some((nearest::<LeaveGroupResponse>(version), refused))
+        refused(version, |code| LeaveGroupResponse::default().with_error_code(code))
     }
 }

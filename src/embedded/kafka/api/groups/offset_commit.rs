@@ -8,7 +8,6 @@ use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartiti
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use kafka_protocol::protocol::VersionRange;
-use uuid::Uuid;
 
 use super::identity;
 use crate::embedded::kafka::api::{Answer, Api, Call, lookup};
@@ -40,7 +39,7 @@ impl Api for OffsetCommit {
                 let result = outcome(&topic.name, index);
                 OffsetCommitResponsePartition::default()
                     .with_partition_index(index)
-                    .with_error_code(result.map_or_else(|error| call.code(error), |()| 0))
+                    .with_error_code(call.code_of(result))
             });
             let partitions = partitions.collect();
             OffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions)
@@ -52,7 +51,7 @@ impl Api for OffsetCommit {
 /// The commits of partitions that there are.
 fn known(broker: &Broker, topics: &[OffsetCommitRequestTopic]) -> Vec<Commit> {
     let commits = topics.iter().filter_map(|topic| {
-        let found = lookup::topic(broker, false, &topic.name, Uuid::nil()).ok()?;
+        let found = lookup::named(broker, &topic.name).ok()?;
         let exists =
             move |partition: &&OffsetCommitRequestPartition| found.partition(partition.partition_index).is_some();
         Some(topic.partitions.iter().filter(exists).map(|partition| commit(&topic.name, partition)))

@@ -33,7 +33,7 @@ impl Api for OffsetDelete {
             let outcomes = deleted.by_ref().take(topic.partitions.len()).map(|(_, index, result)| {
                 OffsetDeleteResponsePartition::default()
                     .with_partition_index(index)
-                    .with_error_code(result.map_or_else(|error| call.code(error), |()| 0))
+                    .with_error_code(call.code_of(result))
             });
             let partitions = outcomes.collect();
             OffsetDeleteResponseTopic::default().with_name(topic.name).with_partitions(partitions)

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{identity, text};
-use crate::embedded::kafka::api::{Answer, Api, Call, nearest};
+use crate::embedded::kafka::api::{Answer, Api, Call, refused};
 use crate::embedded::kafka::broker::Broker;
 use crate::embedded::kafka::groups::Sync;
 
@@ -47,7 +46,6 @@ impl Api for SyncGroup {
     }
 
     fn refuse(version: i16) -> Option<(i16, SyncGroupResponse)> {
-        let refused = SyncGroupResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-        Some((nearest::<SyncGroupResponse>(version), refused))
+        refused(version, |code| SyncGroupResponse::default().with_error_code(code))
     }
 }
