@@ -10,7 +10,7 @@
 //! - [`web`]: the HTTP server: accept loop, limits, errors, assets, health.
 //! - [`embedded`]: a Kafka broker of one node, for those who have none.
 //! - [`telemetry`]: every metric declared once, and the log.
-//! - `backoff`: how long to wait before trying again, for everyone.
+//! - `backoff`, `clock`, `listen`: for everyone: how long to wait before trying again, the time, and listening on a port.
 //!
 //! Arrows point one way: `cli` → `apps`, `web` → `live` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
 //! an app, and no app imports another.
@@ -18,9 +18,11 @@
 pub mod apps;
 mod backoff;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod embedded;
 pub mod kafka;
+mod listen;
 pub mod live;
 pub mod redis;
 pub mod telemetry;

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use super::{Status, shutdown, start};
 use crate::config::{EmbeddedSettings, Settings};
 use crate::embedded::kafka::{self, Advertised, BrokerSettings};
+use crate::listen;
 use crate::web::{self, health};
 
 /// The folder under the user's data folder.
@@ -35,8 +36,8 @@ pub struct Args {}
 pub async fn run(_: &Args, settings: &Settings) -> anyhow::Result<Status> {
     let stop = shutdown::on_signal()?;
     let embedded = &settings.embedded;
-    let listener = web::server::bind(embedded.kafka_listen, "--kafka-listen")?;
-    let page = web::server::bind(settings.metrics_listen, "--metrics-listen")?;
+    let listener = listen::bind(embedded.kafka_listen, "--kafka-listen").await?;
+    let page = listen::bind(settings.metrics_listen, "--metrics-listen").await?;
     let metrics = start::metrics()?;
     let folder = folder(embedded)?;
     let advertised = advertised(embedded, listener.local_addr()?);

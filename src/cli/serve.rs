@@ -4,6 +4,7 @@ use super::members::Members;
 use super::{Status, shutdown, start};
 use crate::apps;
 use crate::config::Settings;
+use crate::listen;
 use crate::web::{self, assets, health};
 
 /// Serve the apps' pages and APIs, and run their consumer groups.
@@ -24,7 +25,7 @@ pub struct Args {
 pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     raise_file_limit();
     let stop = shutdown::on_signal()?;
-    let listener = web::server::bind(settings.listen, "--listen")?;
+    let listener = listen::bind(settings.listen, "--listen").await?;
     let metrics = start::metrics()?;
     let services = start::services(settings, stop.clone()).await?;
     let groups = apps::groups().filter(|_| !args.no_consumers);

@@ -9,8 +9,9 @@ use krafka::ConsumerRecord;
 
 use super::KafkaError;
 use super::admin::TopicSpec;
-use super::event::{Headers, now_ms};
+use super::event::Headers;
 use super::producer::{Outgoing, Producer};
+use crate::clock::now_ms;
 
 /// The topic a dead letter came from.
 pub const ORIGIN_TOPIC: &str = "x-dlq-topic";

@@ -1,7 +1,5 @@
 //! Events: identifiers, the headers that travel with every record, and the trace they belong to.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -29,12 +27,6 @@ const TRACE_ID_IN_HEADER: std::ops::Range<usize> = 3..35;
 
 /// Headers of a record, in order.
 pub type Headers = Vec<(String, Option<Bytes>)>;
-
-/// Milliseconds since the epoch, now.
-pub fn now_ms() -> i64 {
-    // The clock of a running machine stands between 1970 and the year 292 million.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64)
-}
 
 /// A trace context: the trace and the span that an event was made in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

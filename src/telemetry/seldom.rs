@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One line in this time tells as much as a thousand.
-const EVERY: Duration = Duration::from_secs(5);
+const USUALLY: Duration = Duration::from_secs(5);
 
-/// Warns at most once in five seconds, and then says how often it did not.
+/// Warns at most once in a while, and then says how often it did not.
 pub struct Seldom {
+    interval: Duration,
     state: Mutex<State>,
 }
 
@@ -19,9 +20,14 @@ struct State {
 
 impl Seldom {
     #[expect(clippy::new_without_default, reason = "made for statics, which need a const")]
-    /// One that has said nothing yet.
+    /// Once in five seconds.
     pub const fn new() -> Self {
-        Self { state: Mutex::new(State { last: None, unsaid: 0 }) }
+        Self::every(USUALLY)
+    }
+
+    /// Once in `interval`.
+    pub const fn every(interval: Duration) -> Self {
+        Self { interval, state: Mutex::new(State { last: None, unsaid: 0 }) }
     }
 
     /// Warns of `what`, and why, unless it has just warned.
@@ -34,7 +40,7 @@ impl Seldom {
     /// How many were left unsaid, when it is time for a line.
     fn turn(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.last.is_some_and(|last| now.saturating_duration_since(last) < EVERY) {
+        if state.last.is_some_and(|last| now.saturating_duration_since(last) < self.interval) {
             state.unsaid += 1;
             return None;
         }

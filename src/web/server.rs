@@ -2,7 +2,6 @@
 //! connection limits, timeouts, security headers and metrics belong.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metrics::Gauge;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use warp::Filter;
@@ -22,12 +21,11 @@ use warp::reply::Response;
 
 use super::routes::template_of;
 use super::{Routes, reply};
+use crate::listen::{self, Accepted};
 use crate::telemetry::instruments::HttpInstruments;
 
 /// Connections served at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 20_000;
-/// Connections that may wait for that.
-const BACKLOG: u32 = 4_096;
 /// How long a client may take over a request's head, and may keep an idle connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The size of a request's head at most, and of a connection's buffers.
@@ -36,43 +34,12 @@ const BUFFER_BYTES: usize = 16 * 1024;
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests in hand may take once the process is asked to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long to wait when no connection can be accepted (out of file descriptors).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Said on every answer: types are what we say, and other sites don't learn where a link was.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 2] = [
     (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
     (HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin")),
 ];
-
-/// An address can't be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("can't listen on {address}{hint}")]
-pub struct BindError {
-    address: SocketAddr,
-    hint: String,
-    #[source]
-    source: std::io::Error,
-}
-
-/// Listens on `address`; `flag` is what sets it, for the error.
-///
-/// # Errors
-/// When the address is taken or not this machine's.
-pub fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, BindError> {
-    let listen = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    listen().map_err(|source| {
-        let taken = source.kind() == std::io::ErrorKind::AddrInUse;
-        let hint =
-            if taken { format!("; another program has this port, pass {flag} with a free one") } else { String::new() };
-        BindError { address, hint, source }
-    })
-}
 
 /// Serves `routes` until `shutdown`, then finishes the requests in hand.
 pub async fn serve(listener: TcpListener, routes: Routes, shutdown: CancellationToken) {
@@ -81,12 +48,9 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Cancellation
     let instruments = Arc::new(HttpInstruments::default());
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &connections) => accepted,
-        };
-        let Some((stream, permit)) = accepted else { continue };
+    while let Some(accepted) = shutdown.run_until_cancelled(listen::accept(&listener, &connections)).await {
+        let Accepted { stream, place, .. } = accepted;
+        prepare(&stream);
         let (service, templates, instruments) = (service.clone(), Arc::clone(&templates), Arc::clone(&instruments));
         let handle = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
             let (route, methods) = template_of(&templates, request.uri().path());
@@ -120,7 +84,7 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Cancellation
             if let Err(error) = connection.await {
                 tracing::trace!(%error, "connection ended");
             }
-            drop(permit);
+            drop(place);
         });
     }
     drop(listener);
@@ -129,29 +93,8 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Cancellation
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    // The semaphore is never closed.
-    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            prepare(&stream);
-            Some((stream, permit))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "can't accept a connection");
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            None
-        }
-    }
-}
-
-/// Small answers leave at once, and a client that takes nothing any more is noticed. Both are improvements only, so a
-/// socket that refuses them is used as it is.
+/// A client that takes nothing any more is noticed: an improvement only, so a socket that refuses it is used as it is.
 fn prepare(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALL_TIMEOUT));
 }

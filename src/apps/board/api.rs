@@ -12,7 +12,7 @@ use super::history::{Cursor, Page};
 use super::message::{Invalid, Message};
 use super::page::{BoardPage, MessageView};
 use super::{Board, KAFKA_AWAY, REDIS_AWAY, WINDOW, form, post};
-use crate::kafka::event::now_ms;
+use crate::clock::now_ms;
 use crate::live::frame::EventId;
 use crate::live::sse::SseStream;
 use crate::redis::RedisError;

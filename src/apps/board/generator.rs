@@ -7,7 +7,8 @@ use rand::{Rng, RngExt};
 use super::TOPIC;
 use super::message::Message;
 use crate::apps::Generated;
-use crate::kafka::event::{EventMeta, TraceContext, now_ms};
+use crate::clock::now_ms;
+use crate::kafka::event::{EventMeta, TraceContext};
 
 const FIRST_NAMES: &[&str] = &[
     "Ada", "Amir", "Ana", "Ben", "Chiara", "Dmitri", "Elif", "Femi", "Grace", "Hana", "Ivan", "Jonas", "Kenji", "Lena",

@@ -7,8 +7,9 @@ use krafka::ConsumerRecord;
 use krafka::consumer::TopicPartition;
 
 use super::message::Message;
+use crate::clock::now_ms;
 use crate::kafka::consumer::{ApplyError, Handler, Outcome, PartitionEffects, Position};
-use crate::kafka::event::{IDEMPOTENCY_KEY, header_str, now_ms};
+use crate::kafka::event::{IDEMPOTENCY_KEY, header_str};
 use crate::kafka::replay::Rebuild;
 use crate::redis::window::{self, Applied, Entry, Place, Run, Stands};
 use crate::redis::{RedisError, Window};

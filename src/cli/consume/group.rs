@@ -4,12 +4,13 @@ use crate::apps::GroupSpec;
 use crate::cli::members::Members;
 use crate::cli::{Status, shutdown, start};
 use crate::config::Settings;
+use crate::listen;
 use crate::web::{self, health};
 
 /// Consumes until a signal.
 pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Result<Status> {
     let stop = shutdown::on_signal()?;
-    let listener = web::server::bind(settings.metrics_listen, "--metrics-listen")?;
+    let listener = listen::bind(settings.metrics_listen, "--metrics-listen").await?;
     let metrics = start::metrics()?;
     let services = start::services(settings, stop.clone()).await?;
     let members = Members::start(&services, [group]);

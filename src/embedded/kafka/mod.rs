@@ -6,6 +6,7 @@
 //! - [`topics`]: which topics there are, and their settings; each partition has a [`log`].
 //! - [`groups`]: the coordinator of consumer groups.
 //! - [`producer_ids`]: numbers for idempotent producers. [`memory`]: what requests in flight may take.
+//! - `replace`: files that are replaced as a whole.
 //!
 //! It knows nothing of the rest of kboard but its settings and metrics.
 
@@ -16,6 +17,7 @@ mod instruments;
 pub mod log;
 pub mod memory;
 pub mod producer_ids;
+mod replace;
 pub mod server;
 #[cfg(test)]
 mod testing;
@@ -34,6 +36,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 pub use broker::{Advertised, Broker, Limits};
 pub use topics::OpenError;
 
+use crate::clock::now_ms;
 use crate::config::Fsync;
 use groups::{Coordinator, GroupSettings};
 use producer_ids::ProducerIds;
@@ -137,7 +140,7 @@ async fn keep_up(broker: Arc<Broker>) {
         }
         let broker = Arc::clone(&broker);
         let work = move || {
-            let now = api::now_ms();
+            let now = now_ms();
             broker.topics.flush_due(now);
             if retain {
                 broker.topics.retain(now);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kafka_protocol::error::ResponseError;
 
-use crate::embedded::kafka::topics::folder::write_whole;
+use crate::embedded::kafka::replace::{replace_durably, sync_directory};
 
 /// Numbers that are reserved on disk at a time: a killed process loses at most so many, which are plenty.
 const BLOCK: i64 = 1_000;
@@ -16,7 +16,7 @@ const FILE: &str = "producer-ids";
 /// Gives the numbers out. Cheap to clone.
 #[derive(Clone)]
 pub struct ProducerIds {
-    file: Arc<Path>,
+    dir: Arc<Path>,
     state: Arc<Mutex<State>>,
 }
 
@@ -31,13 +31,12 @@ impl ProducerIds {
     /// # Errors
     /// The file can't be read, or is not a number.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        let file = dir.join(FILE);
-        let reserved = match std::fs::read_to_string(&file) {
+        let reserved = match std::fs::read_to_string(dir.join(FILE)) {
             Ok(text) => text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };
-        Ok(Self { file: file.into(), state: Arc::new(Mutex::new(State { next: reserved, reserved })) })
+        Ok(Self { dir: dir.into(), state: Arc::new(Mutex::new(State { next: reserved, reserved })) })
     }
 
     /// The next number.
@@ -48,7 +47,7 @@ impl ProducerIds {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.next == state.reserved {
             let reserved = state.reserved + BLOCK;
-            write_whole(&self.file, reserved.to_string().as_bytes()).map_err(|error| {
+            self.reserve(reserved).map_err(|error| {
                 tracing::error!(%error, "can't reserve producer ids");
                 ResponseError::KafkaStorageError
             })?;
@@ -56,6 +55,11 @@ impl ProducerIds {
         }
         state.next += 1;
         Ok(state.next - 1)
+    }
+
+    fn reserve(&self, below: i64) -> io::Result<()> {
+        replace_durably(&self.dir.join(FILE), below.to_string().as_bytes())?;
+        sync_directory(&self.dir)
     }
 }
 

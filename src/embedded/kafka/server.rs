@@ -7,7 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::Gauge;
 use tokio::io::AsyncWriteExt;
@@ -19,6 +19,8 @@ use tokio_util::task::TaskTracker;
 use crate::embedded::kafka::api::{self, Answer, Malformed};
 use crate::embedded::kafka::broker::Broker;
 use crate::embedded::kafka::instruments::ServerInstruments;
+use crate::listen::{self, Accepted};
+use crate::telemetry::seldom::Seldom;
 use frames::{FrameError, Frames};
 
 mod frames;
@@ -27,10 +29,9 @@ mod frames;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a client may take nothing of its answer.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long to wait when no connection can be accepted (out of file descriptors).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// That the broker is full is said so often at most.
-const WARN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// That the broker is full.
+static FULL: Seldom = Seldom::every(Duration::from_secs(60));
 
 /// Why a connection ended, other than that the client left.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +53,11 @@ pub async fn serve(listener: TcpListener, broker: Arc<Broker>) {
     let places = Arc::new(Semaphore::new(broker.limits.connections));
     let instruments = Arc::new(ServerInstruments::new());
     let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
-    let mut warned = None;
-    while let Some(accepted) = broker.stopping.run_until_cancelled(accept(&listener, &places, &mut warned)).await {
-        let Some((stream, peer, place)) = accepted else { continue };
+    while let Some(accepted) = broker.stopping.run_until_cancelled(listen::accept(&listener, &places)).await {
+        let Accepted { stream, peer, place } = accepted;
+        if places.available_permits() == 0 {
+            FULL.warn("the broker has as many connections as it may have", &"more wait until some are closed");
+        }
         let (broker, instruments, cut) = (Arc::clone(&broker), Arc::clone(&instruments), cut.clone());
         connections.spawn(async move {
             let place = Place::new(place, &instruments);
@@ -102,31 +105,6 @@ fn say(peer: SocketAddr, ended: &Ended, instruments: &ServerInstruments) {
     };
     instruments.malformed.increment(1);
     tracing::warn!(%peer, api, reason, "closed a connection because of a malformed request");
-}
-
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    warned: &mut Option<Instant>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    if places.available_permits() == 0 && warned.is_none_or(|before| before.elapsed() > WARN_INTERVAL) {
-        *warned = Some(Instant::now());
-        tracing::warn!("the broker has as many connections as it may have; more wait until some are closed");
-    }
-    // The semaphore is never closed.
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => {
-            // Small answers leave at once; a socket that can't be told so is used as it is.
-            let _ = stream.set_nodelay(true);
-            Some((stream, peer, place))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the broker can't accept a connection");
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            None
-        }
-    }
 }
 
 async fn serve_one(mut stream: TcpStream, peer: SocketAddr, broker: &Arc<Broker>) -> Result<(), Ended> {

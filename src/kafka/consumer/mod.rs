@@ -32,9 +32,9 @@ use krafka::{CloseOptions, GroupMembershipOperation, KrafkaError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::event::now_ms;
 use super::{Cluster, KafkaError, Producer, dead_letter};
 use crate::backoff::Backoff;
+use crate::clock::now_ms;
 use assignment::Assignment;
 use join::join;
 use work::{Plan, Work};

@@ -51,10 +51,8 @@ impl Api for Fetch {
         }
         let deadline = Instant::now() + millis(request.max_wait_ms).min(MAX_WAIT);
         let wanted = Wanted::new(broker, call.version >= BY_ID, request);
-        let mut ends = wanted.ends();
+        let mut ends = None;
         let found = loop {
-            // Seen before it is looked at: what is appended in between ends the wait.
-            ends.iter_mut().for_each(|end| drop(end.borrow_and_update()));
             let over = Instant::now() >= deadline || broker.stopping.is_cancelled();
             if over || wanted.is_ready() {
                 tokio::select! {
@@ -69,8 +67,13 @@ impl Api for Fetch {
                     break found;
                 }
             }
+            // Only who has to wait watches the ends, and looks once more then: what was appended meanwhile ends the wait.
+            let Some(ends) = &mut ends else {
+                ends = Some(wanted.ends());
+                continue;
+            };
             tokio::select! {
-                () = any_changed(&mut ends) => {}
+                () = any_changed(ends) => {}
                 () = tokio::time::sleep_until(deadline) => {}
                 () = broker.stopping.cancelled() => {}
             }
@@ -88,7 +91,7 @@ async fn any_changed(ends: &mut [watch::Receiver<i64>]) {
     if ends.is_empty() {
         return std::future::pending().await;
     }
-    // An error means that the partition is gone, which is a change.
+    // An error means that the partition is gone, which is a change. Waiting for it marked it as seen.
     drop(select_all(ends.iter_mut().map(|end| Box::pin(end.changed()))).await);
 }
 

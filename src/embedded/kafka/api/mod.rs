@@ -317,11 +317,5 @@ pub async fn off_thread<T: Send + 'static>(
     })
 }
 
-/// Milliseconds since the epoch, now.
-pub fn now_ms() -> i64 {
-    // The clock of a running machine stands between 1970 and the year 292 million.
-    std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_millis() as i64)
-}
-
 #[cfg(test)]
 mod tests;

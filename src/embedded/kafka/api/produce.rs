@@ -12,7 +12,8 @@ use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::lookup::{self, Found};
-use super::{Answer, Api, Call, now_ms};
+use super::{Answer, Api, Call};
+use crate::clock::now_ms;
 use crate::embedded::kafka::broker::Broker;
 
 /// The API.

@@ -1,10 +1,12 @@
 //! Small files that are replaced as a whole and carry a checksum.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use crc32c::crc32c;
+
+use crate::embedded::kafka::replace::{replace, replace_durably, sync_directory};
 
 /// Everything before the offset in this file is on the disk.
 pub const RECOVERY_POINT: &str = "recovery-point";
@@ -13,23 +15,17 @@ pub const START_OFFSET: &str = "start-offset";
 /// The state of the idempotent producers.
 pub const PRODUCERS: &str = "producers";
 
-/// Name that a file has until it is complete.
-const INCOMPLETE: &str = "tmp";
-
 /// Puts `bytes` in place of what the file held, `durably` if they must survive the machine as well as the process.
 ///
 /// # Errors
 /// When it can't be written; what it held before is still there then.
 pub fn write(dir: &Path, name: &str, bytes: &[u8], durably: bool) -> io::Result<()> {
-    let path = dir.join(name);
-    let incomplete = path.with_extension(INCOMPLETE);
-    let mut file = File::create(&incomplete)?;
-    file.write_all(&[bytes, &crc32c(bytes).to_be_bytes()].concat())?;
-    if durably {
-        file.sync_data()?;
+    let (path, bytes) = (dir.join(name), [bytes, &crc32c(bytes).to_be_bytes()].concat());
+    if !durably {
+        return replace(&path, &bytes).map(drop);
     }
-    fs::rename(incomplete, path)?;
-    if durably { File::open(dir)?.sync_all() } else { Ok(()) }
+    replace_durably(&path, &bytes)?;
+    sync_directory(dir)
 }
 
 /// Reads a file; none when it is missing or damaged.

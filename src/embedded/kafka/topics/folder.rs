@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::embedded::kafka::replace::{replace_durably, sync_directory};
+
 /// The format of `topics.json`.
 const FORMAT: u32 = 1;
 
@@ -159,7 +161,8 @@ impl Folder {
     /// # Errors
     /// It can't be written; the old one is in force.
     pub fn write_catalog(&self, catalog: &Catalog) -> io::Result<()> {
-        write_whole(&self.path.join("topics.json"), &serde_json::to_vec_pretty(catalog)?)
+        replace_durably(&self.path.join("topics.json"), &serde_json::to_vec_pretty(catalog)?)?;
+        sync_directory(&self.path)
     }
 
     /// Makes new partitions' directories outlive a crash.
@@ -167,7 +170,7 @@ impl Folder {
     /// # Errors
     /// The disk doesn't say that it has them.
     pub fn sync_partitions(&self) -> io::Result<()> {
-        sync(&self.path.join("topics"))
+        sync_directory(&self.path.join("topics"))
     }
 
     /// Whether the last process ended in order. What this one does is not in order until it has ended.
@@ -176,7 +179,7 @@ impl Folder {
     /// The mark can't be removed.
     pub fn take_clean_mark(&self) -> io::Result<bool> {
         match fs::remove_file(self.path.join("clean")) {
-            Ok(()) => sync(&self.path).map(|()| true),
+            Ok(()) => sync_directory(&self.path).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
@@ -188,7 +191,7 @@ impl Folder {
     /// The mark can't be written.
     pub fn leave_clean_mark(&self) -> io::Result<()> {
         File::create(self.path.join("clean"))?.sync_all()?;
-        sync(&self.path)
+        sync_directory(&self.path)
     }
 
     /// The names of the partitions' directories.
@@ -249,24 +252,4 @@ impl Folder {
         };
         names().map_err(|source| OpenError::File { what: "list", path: path.clone(), source })
     }
-}
-
-/// Writes `path` so that it holds either all of `bytes` or what it held before, whatever happens meanwhile.
-///
-/// # Errors
-/// It can't be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), sync)
-}
-
-/// Names that were made or changed in a directory outlive a crash only after this.
-fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }

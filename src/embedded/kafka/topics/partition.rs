@@ -88,6 +88,12 @@ impl Partition {
         self.end.subscribe()
     }
 
+    /// How many wait for that.
+    #[cfg(test)]
+    pub fn watchers(&self) -> usize {
+        self.end.receiver_count()
+    }
+
     /// Takes changed settings over.
     pub(super) fn configure(&self, effective: &Effective) {
         let mut state = self.lock();

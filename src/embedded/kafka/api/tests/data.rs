@@ -99,7 +99,10 @@ async fn a_fetch_waits_for_records_and_no_longer_than_it_said() {
     assert_eq!((found.error_code, found.records.map(|records| records.len())), (0, Some(0)));
     let long = Duration::from_secs(30);
     let (found, _) = tokio::join!(fetched(&node, 12, 0, long), async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let partition = node.broker.topics.partition("t", 0).expect("there");
+        while partition.watchers() == 0 {
+            tokio::task::yield_now().await;
+        }
         produced(&node, 12, batch(1)).await
     });
     assert!(started.elapsed() < long / 2);

@@ -1,7 +1,7 @@
 //! The lines in the log about connections that were closed.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -9,9 +9,14 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::node::{Node, framed, request};
 
-/// Keeps warnings, as `field=value` one after the other.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// The warnings of this thread's test and of the broker that it runs, as `field=value` one after the other.
+    static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps warnings. It is the whole process's: a subscriber of one thread misses what is first said on another, because
+/// tracing remembers for all threads that nobody wanted to hear it.
+struct Warnings;
 
 impl Subscriber for Warnings {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -29,7 +34,7 @@ impl Subscriber for Warnings {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        self.0.lock().expect("not poisoned").push(line.0);
+        WARNINGS.with_borrow_mut(|warnings| warnings.push(line.0));
     }
 
     fn enter(&self, _: &Id) {}
@@ -47,8 +52,8 @@ impl Visit for Line {
 
 #[tokio::test]
 async fn a_malformed_request_is_one_line_with_peer_api_and_reason() {
-    let warnings = Warnings::default();
-    let _here = tracing::subscriber::set_default(warnings.clone());
+    tracing::subscriber::set_global_default(Warnings).expect("no other test sets one");
+    tracing::callsite::rebuild_interest_cache();
     let node = Node::start().await;
     for (bytes, api, reason) in [
         (framed(&request(3, 12, 1, &[2])), "Metadata version 12", "the body can't be decoded"),
@@ -64,7 +69,7 @@ async fn a_malformed_request_is_one_line_with_peer_api_and_reason() {
         let peer = client.stream.local_addr().expect("an address");
         client.write(&bytes).await;
         assert!(client.frame().await.is_none());
-        let said = std::mem::take(&mut *warnings.0.lock().expect("not poisoned"));
+        let said = WARNINGS.take();
         assert_eq!(said.len(), 1, "{said:?}");
         for words in [format!("peer={peer}"), format!("api={api:?}"), reason.to_owned()] {
             assert!(said[0].contains(&words), "{said:?}");
@@ -73,5 +78,5 @@ async fn a_malformed_request_is_one_line_with_peer_api_and_reason() {
     // Who just leaves, or is idle, is no news.
     drop(node.client().await);
     node.stop().await;
-    assert!(warnings.0.lock().expect("not poisoned").is_empty());
+    assert_eq!(WARNINGS.take(), Vec::<String>::new());
 }

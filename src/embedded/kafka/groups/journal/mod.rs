@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 pub use entry::{Blob, Entry, GroupRecord, MemberRecord};
 pub use image::{Image, Saved, entries};
 
+use crate::embedded::kafka::replace::{replace_durably, sync_directory};
+
 /// The first bytes of the file: what it is, and the version of its format.
 const MAGIC: &[u8; 8] = b"kbgroup1";
 /// The file's name in its folder.
 const NAME: &str = "groups.journal";
-/// The name of the file that is to take its place.
-const NEW_NAME: &str = "groups.journal.new";
 /// A journal smaller than this (bytes) is not rewritten while it is in use.
 const SMALL: u64 = 4 << 20;
 /// A journal that has grown to this many times its compact size is mostly garbage.
@@ -62,7 +62,7 @@ impl Journal {
             let file = OpenOptions::new().write(true).open(&path)?;
             return Ok((Self::with(dir, file, bytes.len() as u64), image));
         }
-        match replace(dir, &compact) {
+        match put(dir, &compact) {
             Ok(file) => Ok((Self::with(dir, file, compact.len() as u64), image)),
             // No room for a second file: the first one is as good, only longer.
             Err(error) if end > 0 => {
@@ -120,7 +120,7 @@ impl Journal {
 
     /// Puts a journal of just these entries in its place. When that fails, it is logged and the old one goes on.
     pub fn rewrite(&mut self, entries: impl Iterator<Item = Entry>) {
-        let replaced = encode(entries).and_then(|bytes| Ok((replace(&self.dir, &bytes)?, bytes.len() as u64)));
+        let replaced = encode(entries).and_then(|bytes| Ok((put(&self.dir, &bytes)?, bytes.len() as u64)));
         match replaced {
             Ok((file, length)) => *self = Self::with(&self.dir, file, length),
             Err(error) => {
@@ -171,16 +171,11 @@ fn encode(entries: impl Iterator<Item = Entry>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a new file and renames it to be the journal.
-fn replace(dir: &Path, bytes: &[u8]) -> io::Result<File> {
-    let path = dir.join(NEW_NAME);
-    let mut file = File::create(&path)?;
-    file.write_all(bytes)?;
-    // The rename must not reach the disk before the bytes do.
-    file.sync_all()?;
-    fs::rename(&path, dir.join(NAME))?;
+/// Puts a whole new journal in the place of the old one.
+fn put(dir: &Path, bytes: &[u8]) -> io::Result<File> {
+    let file = replace_durably(&dir.join(NAME), bytes)?;
     // From here on the new file is the journal, whatever the folder's entry has to survive.
-    if let Err(error) = File::open(dir).and_then(|dir| dir.sync_all()) {
+    if let Err(error) = sync_directory(dir) {
         tracing::debug!(dir = %dir.display(), %error, "can't sync the journal's folder");
     }
     Ok(file)

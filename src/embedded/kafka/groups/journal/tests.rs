@@ -89,7 +89,7 @@ fn opening_leaves_out_what_no_longer_counts() {
     let (_, image) = Journal::open(dir.path()).unwrap();
     assert!(length(&dir) < before / 100);
     assert_eq!(Journal::open(dir.path()).unwrap().1, image);
-    assert!(!dir.path().join(NEW_NAME).exists());
+    assert!(!dir.path().join("groups.journal.new").exists());
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_rewrite_that_fails_keeps_the_old_journal() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = Journal::open(dir.path()).unwrap();
     journal.append(&offsets("a", 0, 1)).unwrap();
-    fs::create_dir(dir.path().join(NEW_NAME)).unwrap();
+    fs::create_dir(dir.path().join("groups.journal.new")).unwrap();
     journal.rewrite(std::iter::empty());
     journal.append(&offsets("a", 1, 2)).unwrap();
     drop(journal);
