@@ -20,7 +20,7 @@ pub struct Metadata;
 
 /// What everybody may do to a topic, as bits by Kafka's numbers: read, write, create, delete, alter, describe, describe
 /// and alter settings.
-const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+pub const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 /// What everybody may do to the cluster: create, alter, describe, act as its member, describe and alter settings,
 /// produce idempotently.
 pub const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;

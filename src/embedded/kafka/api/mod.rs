@@ -39,6 +39,7 @@ mod create_topics;
 mod delete_records;
 mod delete_topics;
 mod describe_producers;
+mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
 mod groups;
@@ -81,6 +82,7 @@ pub static APIS: &[Entry] = &[
     entry::<groups::OffsetDelete>(),
     entry::<cluster::DescribeCluster>(),
     entry::<describe_producers::DescribeProducers>(),
+    entry::<describe_topic_partitions::DescribeTopicPartitions>(),
 ];
 
 /// The response type of an API.

@@ -8,11 +8,12 @@ use kafka_protocol::messages::create_topics_request::{
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
+use kafka_protocol::messages::describe_topic_partitions_request::{Cursor, TopicRequest};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{
     BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeLogDirsRequest, MetadataRequest,
+    DescribeLogDirsRequest, DescribeTopicPartitionsRequest, MetadataRequest,
 };
 use uuid::Uuid;
 
@@ -233,6 +234,38 @@ async fn asking_for_a_topic_makes_it_only_where_that_is_set() {
     let response = client.call(13, MetadataRequest::default().with_topics(Some(asked("a")))).await;
     assert_eq!((response.topics[0].error_code, response.topics[0].partitions.len()), (0, 1));
     serving.abort();
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn partitions_are_described_page_by_page() {
+    let node = Node::start().await;
+    for (name, partitions) in [("a", 2), ("b", 3), ("c", 1)] {
+        create(&node, topic(name, partitions)).await;
+    }
+    let mut request = DescribeTopicPartitionsRequest::default().with_response_partition_limit(2);
+    let mut pages = Vec::new();
+    loop {
+        let response = node.call(0, request.clone()).await;
+        let page = response.topics.iter().flat_map(|topic| {
+            let name = topic.name.as_ref().expect("a name").to_string();
+            topic.partitions.iter().map(move |one| format!("{name}-{}", one.partition_index))
+        });
+        pages.push(page.collect::<Vec<_>>());
+        let Some(next) = response.next_cursor else { break };
+        let cursor = Cursor::default().with_topic_name(next.topic_name).with_partition_index(next.partition_index);
+        request.cursor = Some(cursor);
+    }
+    assert_eq!(pages, [vec!["a-0", "a-1"], vec!["b-0", "b-1"], vec!["b-2", "c-0"]]);
+
+    let named = |name: &str| TopicRequest::default().with_name(text(name).into());
+    let some = vec![named("c"), named("nobody"), named("a b"), named("c")];
+    let request = DescribeTopicPartitionsRequest::default().with_response_partition_limit(2_000).with_topics(some);
+    let response = node.call(0, request).await;
+    let codes: Vec<_> = response.topics.iter().map(|topic| (topic.error_code, topic.partitions.len())).collect();
+    let (invalid, unknown) = (ResponseError::InvalidTopicException, ResponseError::UnknownTopicOrPartition);
+    assert_eq!(codes, [(invalid.code(), 0), (0, 1), (unknown.code(), 0)]);
+    assert_eq!(response.next_cursor, None);
     node.stop().await;
 }
 
