@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use support::board::{self, seqs, text};
-use support::{RedisServer, Stack, eventually, tools, unique};
+use support::{RedisServer, Stack, eventually, services, tools, unique};
 
 const SOON: Duration = Duration::from_secs(20);
 const LENGTH: usize = 100;
@@ -174,7 +174,8 @@ async fn the_fence_keeps_all_but_its_owner_off_and_lapses() {
     let dead = window.shadow();
     assert!(dead.hold(300).await.unwrap());
     eventually("the fence of a dead replay lapses", SOON, async || {
-        let applied = window.apply(&[run_of(0, Some(6), 6..7, &entries)], NOW).await.unwrap();
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+        let applied = window.apply(&[run_of(0, Some(6), 6..7, &entries)], now).await.unwrap();
         (applied == done(1, 7, 7)).then_some(())
     })
     .await;
@@ -320,11 +321,13 @@ async fn redis_cli_sees_what_the_experiments_promise() {
         .unwrap();
     // `serve` listens too, so there are two once redis-cli is there.
     eventually("redis-cli's subscription", SOON, async || {
-        let counted = stack.redis.cli(&["PUBSUB", "NUMSUB", &channel]).await;
-        (counted.lines().last() == Some("2")).then_some(())
+        (stack.redis.cli(&["PUBLISH", &channel, "is anybody there?"]).await.trim() == "2").then_some(())
     })
     .await;
-    assert!(stack.redis.cli(&["PUBSUB", "CHANNELS"]).await.lines().any(|line| line == channel));
+    // The embedded Redis has no PUBSUB: docs/embedded.md.
+    if !services::are_embedded() {
+        assert!(stack.redis.cli(&["PUBSUB", "CHANNELS"]).await.lines().any(|line| line == channel));
+    }
 
     // Experiment 2: without a consumer messages wait in Kafka.
     for number in 0..105 {

@@ -136,7 +136,7 @@ pub struct Call {
 
 impl Call {
     /// The script `source`, named `operation` in metrics and errors.
-    pub fn new(operation: &'static str, source: &'static str) -> Self {
+    pub fn new(operation: &'static str, source: &str) -> Self {
         Self { operation, script: Script::from_lua(source), instruments: RedisInstruments::new(operation) }
     }
 

@@ -38,6 +38,8 @@ impl Handler for Projection {
 
     async fn position(&self, partition: &TopicPartition, log: &str) -> Result<Position, ApplyError> {
         let stands = self.window.position(place(partition, log)).await.map_err(unavailable)?;
+        // Who had the partition before may have died between applying a batch and announcing it.
+        self.window.announce().await.map_err(unavailable)?;
         Ok(match stands {
             Stands::Nowhere => Position::Nowhere,
             Stands::At(offset) => Position::At(offset),

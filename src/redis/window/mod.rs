@@ -10,19 +10,23 @@
 //! | `kboard:message-board` | hash | `epoch`, `seq`, the topic's id, and one field a partition: the next offset to apply |
 //! | `kboard:message-board:positions` | list | where each message of the window stands in the log |
 //! | `kboard:message-board:seen` | sorted set | ids of the last day's messages that may repeat |
-//! | `kboard:message-board:fence` | string | exists while a replay rebuilds the projection |
-//! | `kboard:message-board:control` | channel | the new epoch, when it changes |
+//! | `kboard:message-board:fence` | string | which replay rebuilds the projection, and until when it may |
+//! | `kboard:message-board:control` | channel | an empty message when the window has to be looked at as a whole |
 
 mod merge;
 mod shadow;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use fred::interfaces::PubsubInterface;
 use fred::types::Value;
 use uuid::Uuid;
 
 use super::client::{Call, Redis, RedisError};
+use crate::clock::now_ms;
 use merge::by_time;
 
 /// How long an idempotency key is remembered, in the time of the messages.
@@ -72,7 +76,9 @@ pub struct Window {
     length: usize,
     /// The replay this window is built by; `None` for the live one.
     token: Option<String>,
-    scripts: std::sync::Arc<Scripts>,
+    scripts: Arc<Scripts>,
+    /// Whether what was applied by this process is published, too.
+    published: Arc<AtomicBool>,
 }
 
 struct Scripts {
@@ -193,15 +199,16 @@ impl Window {
             channel: format!("{prefix}{channel}"),
             length,
             token: None,
-            scripts: std::sync::Arc::new(Scripts {
-                apply: Call::new("apply", include_str!("scripts/apply.lua")),
+            published: Arc::new(AtomicBool::new(true)),
+            scripts: Arc::new(Scripts {
+                apply: fenced("apply", include_str!("scripts/apply.lua")),
                 snapshot: Call::new("snapshot", include_str!("scripts/snapshot.lua")),
                 position: Call::new("position", include_str!("scripts/position.lua")),
-                rewind: Call::new("rewind", include_str!("scripts/rewind.lua")),
-                restart: Call::new("restart", include_str!("scripts/restart.lua")),
-                fence: Call::new("fence", include_str!("scripts/fence.lua")),
-                swap: Call::new("swap", include_str!("scripts/swap.lua")),
-                discard: Call::new("discard", include_str!("scripts/discard.lua")),
+                rewind: fenced("rewind", include_str!("scripts/rewind.lua")),
+                restart: fenced("restart", include_str!("scripts/restart.lua")),
+                fence: fenced("fence", include_str!("scripts/fence.lua")),
+                swap: fenced("swap", include_str!("scripts/swap.lua")),
+                discard: fenced("discard", include_str!("scripts/discard.lua")),
             }),
         }
     }
@@ -211,7 +218,7 @@ impl Window {
         &self.channel
     }
 
-    /// The channel that announces a new epoch.
+    /// The channel that tells to look at the window as a whole.
     pub fn control(&self) -> &str {
         &self.control
     }
@@ -227,7 +234,7 @@ impl Window {
         let bulk = total > BULK;
         // Not the time of now: a replay forgets ids as the board did, and doesn't keep those of all times for a day.
         let newest = runs.iter().flat_map(|run| &run.entries).map(|(_, time, _)| *time).max().unwrap_or(now_ms);
-        let mut args: Vec<Value> = Vec::with_capacity(8 + runs.len() * 3 + total * 4);
+        let mut args: Vec<Value> = Vec::with_capacity(9 + runs.len() * 3 + total * 4);
         args.push(self.token.clone().unwrap_or_default().into());
         args.push(if announce && !bulk { self.channel.clone() } else { String::new() }.into());
         args.push((self.length as i64).into());
@@ -235,6 +242,7 @@ impl Window {
         args.push(newest.min(now_ms).into());
         args.push(SEEN_MS.into());
         args.push(SHADOW_MS.into());
+        args.push(now_ms.into());
         args.push((runs.len() as i64).into());
         for run in runs {
             args.push(run.partition.clone().into());
@@ -249,17 +257,39 @@ impl Window {
         }
         let mut keys = self.keys.all();
         keys.push(self.fence.clone());
+        // Until it is known that everything was published, it is not: an answer that never comes may have asked for it.
+        let was_published = self.published.swap(false, Ordering::Relaxed);
         let answer: Vec<Value> = self.scripts.apply.run(&self.redis, keys, args).await?;
         let applied = parse_applied(&answer)?;
-        if announce && bulk && matches!(applied, Applied::Done { .. }) {
-            self.announce_move().await?;
+        if announce && matches!(applied, Applied::Done { .. }) {
+            if bulk || !was_published {
+                self.announce().await?;
+            } else if let Some(Value::Array(unpublished)) = answer.last() {
+                self.publish(unpublished).await?;
+            }
         }
+        self.published.store(true, Ordering::Relaxed);
         Ok(applied)
     }
 
-    /// Tells viewers that the window has moved as a whole.
-    async fn announce_move(&self) -> Result<(), RedisError> {
-        use fred::interfaces::PubsubInterface;
+    /// Publishes messages that the script could not publish itself.
+    async fn publish(&self, messages: &[Value]) -> Result<(), RedisError> {
+        let published = async {
+            let pipeline = self.redis.client().pipeline();
+            for message in messages {
+                let () = pipeline.publish(self.channel.as_str(), message.clone()).await?;
+            }
+            let _receivers: Vec<i64> = pipeline.all().await?;
+            Ok(())
+        };
+        published.await.map_err(|source| RedisError::Command { operation: "publish", source })
+    }
+
+    /// Tells viewers to look at the window as a whole: it has moved, begun anew, or may have changed unannounced.
+    ///
+    /// # Errors
+    /// When Redis is away; viewers look now and then by themselves, too.
+    pub async fn announce(&self) -> Result<(), RedisError> {
         let published: Result<(), _> = self.redis.client().publish(self.control.as_str(), "").await;
         published.map_err(|source| RedisError::Command { operation: "publish", source })
     }
@@ -307,10 +337,14 @@ impl Window {
     /// # Errors
     /// When Redis is away.
     pub async fn rewind(&self) -> Result<bool, RedisError> {
-        let args = vec![self.control.clone().into(), new_epoch().into()];
         let keys = vec![self.keys.state.clone(), self.fence.clone()];
-        let answer: Vec<String> = self.scripts.rewind.run(&self.redis, keys, args).await?;
-        Ok(answer.first().is_some_and(|word| word == "rewound"))
+        let answer: Vec<String> =
+            self.scripts.rewind.run(&self.redis, keys, vec![new_epoch().into(), now_ms().into()]).await?;
+        let rewound = answer.first().is_some_and(|word| word == "rewound");
+        if rewound {
+            self.announce().await?;
+        }
+        Ok(rewound)
     }
 
     /// Empties a window whose state stands beyond `end` in the partition, or was built from another topic; `false` while
@@ -320,18 +354,27 @@ impl Window {
     /// When Redis is away.
     pub async fn restart(&self, place: Place<'_>, end: i64) -> Result<bool, RedisError> {
         let args = vec![
-            self.control.clone().into(),
             new_epoch().into(),
             place.field().into(),
             end.into(),
             place.log_field().into(),
             place.log.to_owned().into(),
+            now_ms().into(),
         ];
         let mut keys = self.keys.all();
         keys.push(self.fence.clone());
         let answer: Vec<String> = self.scripts.restart.run(&self.redis, keys, args).await?;
-        Ok(answer.first().is_some_and(|word| word != "fenced"))
+        let restarted = answer.first().is_some_and(|word| word != "fenced");
+        if restarted {
+            self.announce().await?;
+        }
+        Ok(restarted)
     }
+}
+
+/// A script that asks for the fence.
+fn fenced(operation: &'static str, source: &str) -> Call {
+    Call::new(operation, &[include_str!("scripts/fence_holder.lua"), source].concat())
 }
 
 /// A new epoch: the time, so that people can tell them apart, and chance, so that no two are the same.

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{Keys, RedisError, SHADOW_MS, Window, new_epoch};
+use crate::clock::now_ms;
 
 impl Window {
     /// A window beside this one, for a replay to build.
@@ -29,7 +30,8 @@ impl Window {
 
     async fn fence(&self, how: &str, lasting_ms: i64) -> Result<bool, RedisError> {
         let token = self.token.clone().unwrap_or_default();
-        let args = vec![token.into(), lasting_ms.into(), how.into(), SHADOW_MS.into()];
+        let now = now_ms();
+        let args = vec![token.into(), now.into(), (now + lasting_ms).into(), how.into(), SHADOW_MS.into()];
         self.scripts.fence.run(&self.redis, self.keys_behind_fence(), args).await
     }
 
@@ -45,8 +47,13 @@ impl Window {
         let mut keys = live.keys.all();
         keys.extend(self.keys.all());
         keys.push(self.fence.clone());
-        let args = vec![self.token.clone().unwrap_or_default().into(), self.control.clone().into(), new_epoch().into()];
-        self.scripts.swap.run(&self.redis, keys, args).await
+        let args = vec![self.token.clone().unwrap_or_default().into(), new_epoch().into(), now_ms().into()];
+        let swapped = self.scripts.swap.run(&self.redis, keys, args).await?;
+        if swapped && let Err(error) = live.announce().await {
+            // It can't be taken back, and viewers look by themselves before long.
+            tracing::debug!(%error, "a rebuilt window is not announced");
+        }
+        Ok(swapped)
     }
 
     /// Removes this shadow and lifts its fence.
@@ -54,7 +61,7 @@ impl Window {
     /// # Errors
     /// When Redis is away.
     pub async fn discard(&self) -> Result<(), RedisError> {
-        let args = vec![self.token.clone().unwrap_or_default().into()];
+        let args = vec![self.token.clone().unwrap_or_default().into(), now_ms().into()];
         let _: i64 = self.scripts.discard.run(&self.redis, self.keys_behind_fence(), args).await?;
         Ok(())
     }

@@ -2,26 +2,27 @@
 --
 -- KEYS  1 window (list, newest first)   2 state (hash: epoch, seq, one field a partition with its next offset)
 --       3 positions (list beside the window: "field:offset")   4 seen (sorted set: idempotency key by time)
---       5 fence (exists while a replay rebuilds the state)
+--       5 fence (held while a replay rebuilds the state)
 -- ARGV  1 token of the replay that may pass the fence, or ''   2 channel to publish on, or ''
 --       3 length of the window   4 an epoch for a state that has none
 --       5 the time of the newest message, ms   6 how long keys are kept from then on, ms
 --       7 how long a rebuilt state lasts that nobody puts into place, ms
---       8 number of partitions, then for each: field, offset the caller expects the state to stand at or '', next offset
+--       8 the time now, ms
+--       9 number of partitions, then for each: field, offset the caller expects the state to stand at or '', next offset
 --       then the messages in order, for each: number of its partition (from 1), offset, JSON without its closing
 --       brace, idempotency key or ''
 --
--- Answers {'applied', epoch, seq, applied, length of the window}, {'fenced'},
--- or {'rolled-back', number of the partition, ...}.
+-- Answers {'applied', epoch, seq, applied, length of the window, messages that the caller must publish},
+-- {'fenced'}, or {'rolled-back', number of the partition, ...}.
 
-local fence = redis.call('GET', KEYS[5])
-if fence and fence ~= ARGV[1] then return {'fenced'} end
+local holder = fence_holder(KEYS[5], ARGV[8])
+if holder and holder ~= ARGV[1] then return {'fenced'} end
 
 local channel, length, newest = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
-local partitions = tonumber(ARGV[8])
+local partitions = tonumber(ARGV[9])
 local fields, stored, behind = {}, {}, {}
 for p = 1, partitions do
-  local at = 9 + (p - 1) * 3
+  local at = 10 + (p - 1) * 3
   fields[p] = ARGV[at]
   local current = redis.call('HGET', KEYS[2], ARGV[at])
   local expected = ARGV[at + 1]
@@ -41,7 +42,7 @@ end
 -- Keep what the state has not seen.
 local bodies, positions = {}, {}
 local kept = 0
-for at = 9 + partitions * 3, #ARGV, 4 do
+for at = 10 + partitions * 3, #ARGV, 4 do
   local p, offset, key = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 3]
   if offset >= stored[p] and (key == '' or redis.call('ZADD', KEYS[4], 'NX', newest, key) == 1) then
     kept = kept + 1
@@ -50,6 +51,16 @@ for at = 9 + partitions * 3, #ARGV, 4 do
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', newest - tonumber(ARGV[6]))
+
+-- A server that has no PUBLISH in scripts leaves it to the caller.
+local unpublished = {}
+local function publish(message)
+  if #unpublished == 0 then
+    local receivers = redis.pcall('PUBLISH', channel, message)
+    if type(receivers) == 'number' then return end
+  end
+  unpublished[#unpublished + 1] = message
+end
 
 -- Number them, and push those that the window will still hold.
 local seq = redis.call('HINCRBY', KEYS[2], 'seq', kept)
@@ -60,7 +71,7 @@ for i = 1, kept do
     redis.call('LPUSH', KEYS[1], member)
     redis.call('LPUSH', KEYS[3], positions[i])
   end
-  if channel ~= '' then redis.call('PUBLISH', channel, member) end
+  if channel ~= '' then publish(member) end
 end
 if kept > 0 then
   redis.call('LTRIM', KEYS[1], 0, length - 1)
@@ -68,7 +79,7 @@ if kept > 0 then
 end
 
 for p = 1, partitions do
-  local next = tonumber(ARGV[9 + (p - 1) * 3 + 2])
+  local next = tonumber(ARGV[10 + (p - 1) * 3 + 2])
   if next > stored[p] then redis.call('HSET', KEYS[2], fields[p], string.format('%d', next)) end
 end
 
@@ -76,4 +87,4 @@ end
 if ARGV[1] ~= '' then
   for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[7]) end
 end
-return {'applied', epoch, seq, kept, redis.call('LLEN', KEYS[1])}
+return {'applied', epoch, seq, kept, redis.call('LLEN', KEYS[1]), unpublished}

@@ -1,10 +1,9 @@
 -- Gives the state a new epoch, because it was lost or rolled back: an id of the old epoch no longer means what it did.
 --
 -- KEYS  1 state   2 fence
--- ARGV  1 control channel   2 the new epoch
+-- ARGV  1 the new epoch   2 the time now, ms
 -- Answers {'rewound'} or {'fenced'}.
 
-if redis.call('EXISTS', KEYS[2]) == 1 then return {'fenced'} end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
-redis.call('PUBLISH', ARGV[1], ARGV[2])
+if fence_holder(KEYS[2], ARGV[2]) then return {'fenced'} end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1])
 return {'rewound'}
