@@ -14,5 +14,9 @@ fn main() -> ExitCode {
     // instead of 12). Where the kernel doesn't know of it, nothing is lost.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+    // The embedded Redis would use io_uring, which keeps the sockets of a killed process for a while: its next start would
+    // find the port taken. kevy asks the environment only.
+    // SAFETY: no other thread runs yet that could read the environment meanwhile.
+    unsafe { std::env::set_var("KEVY_IO_URING", "0") };
     kboard::cli::run(kboard::cli::Cli::parse())
 }

@@ -52,7 +52,8 @@ impl Embedded {
 
 fn arguments(folder: &TempDir, address: &str) -> Vec<String> {
     let folder = folder.path().to_str().unwrap();
-    ["broker", "--data", folder, "--kafka-listen", address].map(str::to_owned).to_vec()
+    let arguments = ["broker", "--data", folder, "--kafka-listen", address, "--redis-listen", "127.0.0.1:0"];
+    arguments.map(str::to_owned).to_vec()
 }
 
 #[tokio::test]

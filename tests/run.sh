@@ -29,12 +29,13 @@ if grep -q '^  test result' "$closing" && ! grep -qE '^  test result: .* [1-9][0
     failed=1
 fi
 
-# The same tests on the embedded broker, as far as they are about a broker that anybody may run: not those that kill one,
-# need one with passwords, or ask for what it refuses (transactions, compaction).
+# The same tests on the embedded broker and Redis, as far as they don't need what those refuse: passwords, transactions,
+# compaction.
 embedded() {
     local log=$KBOARD_TEST_DIR/embedded.log broker address="" status
     "${CARGO_TARGET_DIR:-target}/debug/kboard" broker --data "$KBOARD_TEST_DIR/embedded" \
-        --kafka-listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 --log info --log-format text 2>"$log" &
+        --kafka-listen 127.0.0.1:0 --redis redis://127.0.0.1:1 --metrics-listen 127.0.0.1:0 \
+        --log info --log-format text 2>"$log" &
     broker=$!
     trap 'kill "$broker" 2>/dev/null' EXIT
     while [ -z "$address" ]; do
@@ -42,15 +43,16 @@ embedded() {
         sleep 0.1
         address=$(sed -nE 's/.* kafka="([^"]+)".*/\1/p' "$log")
     done
-    KBOARD_TEST_KAFKA=$address cargo test --locked --no-fail-fast --test board --test stream --test projection \
-        --test replay --test groups --test produce --test consume_print -- --skip aborted_transactions
+    KBOARD_TEST_SERVERS=embedded KBOARD_TEST_KAFKA=$address cargo test --locked --no-fail-fast --test board \
+        --test stream --test projection --test replay --test groups --test produce --test consume_print --test faults \
+        -- --skip aborted_transactions
     status=$?
     kill "$broker" && wait "$broker" || { echo "error: the embedded broker failed to end in order"; status=1; }
     return "$status"
 }
 
 if [ $# = 0 ]; then
-    suite 'rust, on the embedded broker' '^(test result:|error: |    [a-z_:]+$)' embedded
+    suite 'rust, on the embedded servers' '^(test result:|error: |    [a-z_:]+$)' embedded
     suite browser '^ℹ (tests|pass|fail|cancelled|skipped|duration_ms) ' tests/browser/run.sh
 fi
 

@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod confirm;
 mod consume;
+mod embedded;
 mod groups;
 mod health;
 mod man;

@@ -1,5 +1,11 @@
 //! `kboard serve`: the web server with every app, and their consumer groups in the same process.
 
+use fred::interfaces::ClientLike;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::embedded::Servers;
 use super::members::Members;
 use super::{Status, shutdown, start};
 use crate::apps;
@@ -10,7 +16,8 @@ use crate::web::{self, assets, health};
 /// Serve the apps' pages and APIs, and run their consumer groups.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  kboard serve --kafka 127.0.0.1:9092 --redis redis://127.0.0.1:6379
+  kboard serve                             with a Kafka broker and a Redis of its own, on 127.0.0.1:9092 and :6379
+  kboard serve --kafka broker:9092 --redis redis://cache:6379
   KBOARD_KAFKA=broker:9092 KBOARD_REDIS=redis://cache:6379 kboard serve --listen 0.0.0.0:3000
   kboard serve --no-consumers              only the web server; run `kboard consume` beside it
 
@@ -23,10 +30,23 @@ pub struct Args {
 
 /// Serves until a signal.
 pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
-    raise_file_limit();
+    start::raise_file_limit();
     let stop = shutdown::on_signal()?;
     let listener = listen::bind(settings.listen, "--listen").await?;
     let metrics = start::metrics()?;
+    let mut settings = settings.clone();
+    let embedded = Servers::start(&mut settings).await?;
+    let serving = serve(args, &settings, listener, metrics, &stop);
+    embedded.support(serving, &stop).await.map(|()| Status::Success)
+}
+
+async fn serve(
+    args: &Args,
+    settings: &Settings,
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let services = start::services(settings, stop.clone()).await?;
     let groups = apps::groups().filter(|_| !args.no_consumers);
     let members = Members::start(&services, groups);
@@ -47,13 +67,8 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     stop.cancelled().await;
     let consumed = members.join().await;
     server.await?;
+    // It ends with the process anyway.
+    let _ = subscriber.quit().await;
     start::stop(&services).await;
-    consumed.map(|()| Status::Success)
-}
-
-/// A stream is a file descriptor: the soft limit of 1,024 that most systems set would be the limit of viewers.
-fn raise_file_limit() {
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!(%error, "can't raise the limit of open files");
-    }
+    consumed
 }

@@ -33,6 +33,13 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
     Ok(handle)
 }
 
+/// A connection is a file descriptor: the soft limit of 1,024 that most systems set would be the limit of viewers.
+pub fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "can't raise the limit of open files");
+    }
+}
+
 /// Connects to Kafka and Redis, creates the apps' missing topics and says which.
 ///
 /// # Errors

@@ -8,13 +8,14 @@ pub mod table;
 pub mod tls;
 mod values;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use sources::{Resolved, Source};
 use values::Values;
 
+use crate::listen::reachable;
 pub use values::{display_value, masked_url, parse_duration};
 
 /// Why the settings can't be used; every message names the setting and who set it.
@@ -133,24 +134,30 @@ pub struct TopicDefaults {
 /// The servers that kboard brings itself.
 #[derive(Clone, Debug)]
 pub struct EmbeddedSettings {
+    /// Whether Kafka is the embedded broker.
+    pub kafka: bool,
+    /// Whether Redis is the embedded one.
+    pub redis: bool,
     /// The folder of their data; one of the user's when `None`.
     pub data: Option<PathBuf>,
     /// Where the broker listens.
     pub kafka_listen: SocketAddr,
     /// Where it tells clients to connect; where it listens when `None`.
     pub kafka_advertise: Option<(String, u16)>,
-    /// When it forces records to the disk.
+    /// Where the Redis listens.
+    pub redis_listen: SocketAddrV4,
+    /// When they force what they wrote to the disk.
     pub fsync: Fsync,
 }
 
-/// When records are forced to the disk; until then they survive the process, but not the machine.
+/// When what was written is forced to the disk; until then it survives the process, but not the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fsync {
-    /// Before they are acknowledged.
+    /// Before it is acknowledged.
     Always,
     /// Every second or two.
     Interval,
-    /// When the system does so by itself, as in Kafka.
+    /// When the system does so by itself, as in Kafka; a Redis does it every second.
     #[default]
     Never,
 }
@@ -196,9 +203,10 @@ impl Settings {
     /// [`ConfigError::Value`] for the first value that has the wrong form.
     pub fn from_resolved(resolved: &[Resolved]) -> Result<Self, ConfigError> {
         let values = Values(resolved);
+        let embedded = embedded_settings(&values)?;
         Ok(Self {
-            kafka: kafka_settings(&values)?,
-            redis: redis_settings(&values)?,
+            kafka: kafka_settings(&values, &embedded)?,
+            redis: redis_settings(&values, &embedded)?,
             listen: values.required("listen", "an address and port, such as 127.0.0.1:3000")?,
             metrics_listen: values.required("metrics-listen", "an address and port, such as 127.0.0.1:9091")?,
             topic_prefix: values.text("topic-prefix").unwrap_or_default(),
@@ -206,17 +214,7 @@ impl Settings {
                 replication_factor: values.parse("replication-factor", "a whole number from 1 up")?,
                 min_insync_replicas: values.parse("min-insync-replicas", "a whole number from 1 up")?,
             },
-            embedded: EmbeddedSettings {
-                data: values.text("data").map(PathBuf::from),
-                kafka_listen: values.required("kafka-listen", "an address and port, such as 127.0.0.1:9092")?,
-                kafka_advertise: kafka_advertise(&values)?,
-                fsync: match values.text("fsync").as_deref() {
-                    Some("always") => Fsync::Always,
-                    Some("interval") => Fsync::Interval,
-                    Some("never") | None => Fsync::Never,
-                    Some(_) => return Err(values.error("fsync", "expected always, interval or never")),
-                },
-            },
+            embedded,
             startup_timeout: values.duration("startup-timeout")?,
             log: values.text("log").unwrap_or_default(),
             log_format: match values.text("log-format").as_deref() {
@@ -228,6 +226,23 @@ impl Settings {
     }
 }
 
+fn embedded_settings(values: &Values) -> Result<EmbeddedSettings, ConfigError> {
+    Ok(EmbeddedSettings {
+        kafka: values.is_embedded("kafka"),
+        redis: values.is_embedded("redis"),
+        data: values.path("data"),
+        kafka_listen: values.required("kafka-listen", "an address and port, such as 127.0.0.1:9092")?,
+        kafka_advertise: kafka_advertise(values)?,
+        redis_listen: values.required("redis-listen", "an IPv4 address and port, such as 127.0.0.1:6379")?,
+        fsync: match values.text("fsync").as_deref() {
+            Some("always") => Fsync::Always,
+            Some("interval") => Fsync::Interval,
+            Some("never") | None => Fsync::Never,
+            Some(_) => return Err(values.error("fsync", "expected always, interval or never")),
+        },
+    })
+}
+
 fn kafka_advertise(values: &Values) -> Result<Option<(String, u16)>, ConfigError> {
     let Some(text) = values.text("kafka-advertise") else { return Ok(None) };
     let split = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
@@ -235,7 +250,41 @@ fn kafka_advertise(values: &Values) -> Result<Option<(String, u16)>, ConfigError
     parsed.map(Some).ok_or_else(|| values.error("kafka-advertise", "expected host:port, such as kafka.example:9092"))
 }
 
-fn kafka_settings(values: &Values) -> Result<KafkaSettings, ConfigError> {
+impl KafkaSettings {
+    /// Makes these the embedded broker's, which listens on `address`.
+    pub fn find_embedded_at(&mut self, address: SocketAddr) {
+        self.bootstrap = vec![reachable(address).to_string()];
+    }
+}
+
+impl RedisSettings {
+    /// Makes these the embedded Redis's, which listens on `address`.
+    pub fn find_embedded_at(&mut self, address: SocketAddr) {
+        self.url = redis_url(address);
+    }
+}
+
+fn redis_url(address: SocketAddr) -> url::Url {
+    #[expect(clippy::expect_used, reason = "an address and port is always a host and port")]
+    format!("redis://{}", reachable(address)).parse().expect("a URL")
+}
+
+fn kafka_settings(values: &Values, embedded: &EmbeddedSettings) -> Result<KafkaSettings, ConfigError> {
+    if embedded.kafka {
+        let because = "the embedded broker has no TLS and no logins";
+        let tls = ["kafka-tls-ca", "kafka-tls-cert", "kafka-tls-key"];
+        let sasl = ["kafka-sasl-mechanism", "kafka-sasl-username", "kafka-sasl-password"];
+        reject_unused(values, &[tls, sasl].concat(), because)?;
+        if values.text("kafka-tls").is_some_and(|tls| tls != "false") {
+            return Err(values.error("kafka-tls", because));
+        }
+        return Ok(KafkaSettings {
+            bootstrap: vec![reachable(embedded.kafka_listen).to_string()],
+            tls: None,
+            sasl: None,
+            session_timeout: values.duration("kafka-session-timeout")?,
+        });
+    }
     let bootstrap: Vec<String> = (values.text("kafka").unwrap_or_default().split(','))
         .map(|server| server.trim().to_owned())
         .filter(|server| !server.is_empty())
@@ -244,7 +293,7 @@ fn kafka_settings(values: &Values) -> Result<KafkaSettings, ConfigError> {
         server.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
     };
     if bootstrap.is_empty() || !bootstrap.iter().all(has_port) {
-        return Err(values.error("kafka", "expected host:port, or several with commas between"));
+        return Err(values.error("kafka", "expected host:port, several with commas between, or embedded"));
     }
     let tls = match values.text("kafka-tls").as_deref() {
         Some("true") => Some(Tls { ca: values.path("kafka-tls-ca"), identity: identity(values)? }),
@@ -295,12 +344,18 @@ fn sasl(values: &Values) -> Result<Option<Sasl>, ConfigError> {
     Ok(Some(Sasl { mechanism, username: required("kafka-sasl-username")?, password: required("kafka-sasl-password")? }))
 }
 
-fn redis_settings(values: &Values) -> Result<RedisSettings, ConfigError> {
+fn redis_settings(values: &Values, embedded: &EmbeddedSettings) -> Result<RedisSettings, ConfigError> {
     let invalid = |reason: String| values.error("redis", &reason);
+    if embedded.redis {
+        let unused = ["redis-tls-ca", "redis-username", "redis-password"];
+        reject_unused(values, &unused, "the embedded Redis has no TLS and no logins")?;
+        let url = redis_url(embedded.redis_listen.into());
+        return Ok(RedisSettings { url, tls_ca: None });
+    }
     let mut url: url::Url = (values.text("redis").unwrap_or_default().parse())
-        .map_err(|error| invalid(format!("expected redis://host:port or rediss://host:port ({error})")))?;
+        .map_err(|error| invalid(format!("expected redis://host:port, rediss://host:port or embedded ({error})")))?;
     if !matches!(url.scheme(), "redis" | "rediss") || url.host_str().is_none_or(str::is_empty) {
-        return Err(invalid("expected redis://host:port or rediss://host:port".to_owned()));
+        return Err(invalid("expected redis://host:port, rediss://host:port or embedded".to_owned()));
     }
     if url.scheme() == "redis" {
         reject_unused(
@@ -398,7 +453,7 @@ mod tests {
                 "kafka-tls-ca" => "false",
                 _ => "true",
             };
-            let flags = [(key, value), ("kafka-tls", tls)];
+            let flags = [("kafka", "broker:9092"), ("redis", "redis://cache"), (key, value), ("kafka-tls", tls)];
             let resolved = resolve(&flags, &[], "").unwrap();
             let error = Settings::from_resolved(&resolved).unwrap_err().to_string();
             assert!(error.contains("kafka-sasl-username") || error.contains(key), "{error}");
@@ -407,8 +462,36 @@ mod tests {
     }
 
     #[test]
+    fn the_embedded_servers_are_the_default_and_found_where_they_listen() {
+        let settings = |flags: &[(&str, &str)]| Settings::from_resolved(&resolve(flags, &[], "").unwrap());
+        let found = |flags: &[(&str, &str)]| {
+            let settings = settings(flags).unwrap();
+            let places = (settings.kafka.bootstrap.join(","), settings.redis.url.to_string());
+            (settings.embedded.kafka, places.0, settings.embedded.redis, places.1)
+        };
+        let (kafka, redis) = ("127.0.0.1:9092".to_owned(), "redis://127.0.0.1:6379".to_owned());
+        assert_eq!(found(&[]), (true, kafka.clone(), true, redis));
+        let elsewhere = [("kafka-listen", "0.0.0.0:9192"), ("redis-listen", "0.0.0.0:6479")];
+        let (kafka_there, redis_there) = ("127.0.0.1:9192".to_owned(), "redis://127.0.0.1:6479".to_owned());
+        assert_eq!(found(&elsewhere), (true, kafka_there, true, redis_there));
+        let real = "redis://cache:1".to_owned();
+        assert_eq!(found(&[("redis", "redis://cache:1")]), (true, kafka, false, real));
+        for (key, value) in [
+            ("kafka-tls", "true"),
+            ("kafka-tls-ca", "x.pem"),
+            ("kafka-sasl-username", "x"),
+            ("redis-password", "x"),
+            ("redis-listen", "[::1]:6379"),
+        ] {
+            let error = settings(&[(key, value)]).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
     fn no_secret_is_shown() {
         let flags = [
+            ("kafka", "broker:9092"),
             ("redis", "redis://user:hunter2@cache:6379"),
             ("redis-password", "hunter2"),
             ("kafka-sasl-mechanism", "plain"),

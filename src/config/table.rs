@@ -46,9 +46,18 @@ impl Setting {
     }
 }
 
+/// The value of `kafka` and `redis` that means kboard's own servers.
+pub const EMBEDDED: &str = "embedded";
+
 /// All settings, in the order `kboard config` prints them.
 pub const SETTINGS: &[Setting] = &[
-    Setting::new("kafka", Some("127.0.0.1:9092"), "HOST:PORT,…", "Bootstrap servers of the Kafka cluster").common(),
+    Setting::new(
+        "kafka",
+        Some(EMBEDDED),
+        "HOST:PORT,…",
+        "Bootstrap servers of the Kafka cluster; embedded is kboard's own broker: `serve` starts it, the others find it at --kafka-listen",
+    )
+    .common(),
     Setting::new("kafka-tls", Some("false"), "BOOL", "Speak TLS to Kafka"),
     Setting::new(
         "kafka-tls-ca",
@@ -72,7 +81,13 @@ pub const SETTINGS: &[Setting] = &[
         "DURATION",
         "How long a consumer may be silent before its group gives its partitions away",
     ),
-    Setting::new("redis", Some("redis://127.0.0.1:6379"), "URL", "Redis server; rediss:// for TLS").common(),
+    Setting::new(
+        "redis",
+        Some(EMBEDDED),
+        "URL",
+        "Redis server, redis://host:port or rediss:// for TLS; embedded is kboard's own: `serve` starts it, the others find it at --redis-listen",
+    )
+    .common(),
     Setting::new("redis-username", None, "USER", "Redis ACL user"),
     Setting::new("redis-password", None, "PASSWORD", "Redis password").secret(),
     Setting::new(
@@ -112,24 +127,35 @@ pub const SETTINGS: &[Setting] = &[
         "N",
         "Of the topics that kboard creates; when unset 2 where the replication factor is 3 or more, else 1",
     ),
-    Setting::new("data", None, "FOLDER", "Where `broker` keeps its data; kboard in the user's data folder when unset"),
+    Setting::new(
+        "data",
+        None,
+        "FOLDER",
+        "Where the embedded servers keep their data; kboard in the user's data folder when unset",
+    ),
     Setting::new(
         "kafka-listen",
         Some("127.0.0.1:9092"),
         "ADDRESS:PORT",
-        "Where `broker` listens; it has no login, so other than loopback only in a network you trust",
+        "Where the embedded broker listens; it has no login, so other than loopback only in a network you trust",
     ),
     Setting::new(
         "kafka-advertise",
         None,
         "HOST:PORT",
-        "Where `broker` tells clients to connect, if not where it listens",
+        "Where the embedded broker tells clients to connect, if not where it listens",
+    ),
+    Setting::new(
+        "redis-listen",
+        Some("127.0.0.1:6379"),
+        "ADDRESS:PORT",
+        "Where the embedded Redis listens (IPv4); it has no login, so other than loopback only in a network you trust",
     ),
     Setting::new(
         "fsync",
         Some("never"),
         "WHEN",
-        "When `broker` forces records to the disk: always (before they are acknowledged), interval (every second or two), or never (when the system does, as in Kafka)",
+        "When the embedded servers force what they wrote to the disk: always (before it is acknowledged), interval (every second or two), or never (the broker leaves it to the system, as Kafka does; the Redis still does it every second)",
     ),
     Setting::new("startup-timeout", Some("30s"), "DURATION", "How long to wait for Kafka and Redis at the start"),
     Setting::new("log", Some("info"), "FILTER", "What to log: error, warn, info, debug, trace, or target=level,…")

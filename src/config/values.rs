@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use super::sources::{Resolved, Source};
+use super::table::EMBEDDED;
 
 /// Typed reads of the resolved values.
 pub struct Values<'a>(pub &'a [Resolved]);
@@ -18,6 +19,11 @@ impl Values<'_> {
     /// The value as it was given.
     pub fn text(&self, key: &'static str) -> Option<String> {
         self.get(key).and_then(|resolved| resolved.value.clone())
+    }
+
+    /// Whether the value means kboard's own server.
+    pub fn is_embedded(&self, key: &'static str) -> bool {
+        self.text(key).is_some_and(|text| text == EMBEDDED)
     }
 
     /// The value as a path.

@@ -1,7 +1,7 @@
 //! Listening on a TCP port, for everyone who serves one.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +56,15 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Where to connect to what listens on `address`: every address of this machine is reached on its loopback.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let loopback = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(loopback);
+    }
+    address
+}
+
 /// A connection, and its place among those there may be.
 pub struct Accepted {
     /// The connection; small answers leave on it at once.
@@ -82,5 +91,29 @@ pub async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_listens_everywhere_is_reached_on_loopback() {
+        let reached = |address: &str| reachable(address.parse().unwrap()).to_string();
+        assert_eq!(reached("0.0.0.0:9092"), "127.0.0.1:9092");
+        assert_eq!(reached("[::]:9092"), "[::1]:9092");
+        assert_eq!(reached("10.0.0.7:9092"), "10.0.0.7:9092");
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error_with_the_port_and_the_flag() {
+        let taken = bind("127.0.0.1:0".parse().unwrap(), "--listen").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let said = bind(address, "--listen").await.unwrap_err().to_string();
+        assert_eq!(
+            said,
+            format!("can't listen on {address}; another program has this port, pass --listen with a free one")
+        );
     }
 }

@@ -1,11 +1,13 @@
 //! Which program has a port that somebody wants: it is asked.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use super::reachable;
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -62,18 +64,6 @@ impl fmt::Display for Neighbour {
             Self::Other => "another program",
         })
     }
-}
-
-/// What listens on every address of this machine is reached on its loopback.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() {
-            IpAddr::V4(Ipv4Addr::LOCALHOST)
-        } else {
-            IpAddr::V6(Ipv6Addr::LOCALHOST)
-        });
-    }
-    address
 }
 
 /// The beginning of what `address` answers to `question`.
@@ -136,13 +126,5 @@ mod tests {
     async fn one_that_says_nothing_is_not_waited_for() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         assert_eq!(Neighbour::at(listener.local_addr().unwrap()).await, Neighbour::Other);
-    }
-
-    #[test]
-    fn what_listens_everywhere_is_asked_on_loopback() {
-        let reached = |address: &str| reachable(address.parse().unwrap()).to_string();
-        assert_eq!(reached("0.0.0.0:9092"), "127.0.0.1:9092");
-        assert_eq!(reached("[::]:9092"), "[::1]:9092");
-        assert_eq!(reached("10.0.0.7:9092"), "10.0.0.7:9092");
     }
 }

@@ -1,11 +1,11 @@
-//! A Kafka broker of a test's own: one node, from the same jars and settings as the shared one.
+//! A Kafka broker of a test's own: one node, from the same jars and settings as the shared one, or kboard's.
 
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use super::process::{Process, Signal};
-use super::{eventually, ports, services, tools};
+use super::{eventually, kboard, ports, services, tools};
 
 /// A JVM on a busy machine, log recovery after a kill included.
 const START: Duration = Duration::from_secs(90);
@@ -31,6 +31,12 @@ impl Broker {
     pub async fn start_with(settings: &[&str]) -> Self {
         let process = Process::prepare("kafka");
         let port = ports::free();
+        if services::are_embedded() {
+            assert!(settings.is_empty(), "the embedded broker has no such settings: {settings:?}");
+            let mut broker = Self { process, port };
+            broker.restart().await;
+            return broker;
+        }
         let data = process.directory().join("data");
         copy_flat(&services::kafka_formatted(), &data);
         let properties = (PROPERTIES.to_owned() + "\n" + &settings.join("\n"))
@@ -65,6 +71,11 @@ impl Broker {
 
     /// Starts it on its port and data, without waiting until it serves.
     pub fn launch(&mut self) {
+        if services::are_embedded() {
+            let address = self.address();
+            let arguments = ["broker", "--kafka-listen", &address, "--redis", "redis://127.0.0.1:1", "--data", "."];
+            return self.process.spawn(kboard::command().args(arguments).args(["--metrics-listen", "127.0.0.1:0"]));
+        }
         let libs = services::kafka_libs();
         // C1 alone starts a second faster, and a private broker never lives long enough to need more.
         self.process.spawn(

@@ -1,11 +1,12 @@
-//! A Redis server of a test's own, whose every write is on disk before it is answered unless the test wants otherwise.
+//! A Redis server of a test's own, a real one or kboard's, whose every write is on disk before it is answered unless the
+//! test wants otherwise.
 
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use super::process::{Process, Signal};
-use super::{eventually, ports, services, tools};
+use super::{eventually, kboard, ports, services, tools};
 
 /// Usually 50 ms; more on a busy machine with an append-only file to read.
 const START: Duration = Duration::from_secs(30);
@@ -56,6 +57,12 @@ impl RedisServer {
     /// and runs it at the start after the next.
     pub fn kill9_losing(&mut self, bytes: usize) {
         self.process.kill9();
+        if services::are_embedded() {
+            // kevy finds out by itself where the last whole command ends.
+            let file = fs::File::options().write(true).open(self.process.directory().join("redis/aof-0.aof")).unwrap();
+            let length = file.metadata().unwrap().len();
+            return file.set_len(length.saturating_sub(bytes as u64)).unwrap();
+        }
         let path = self.process.directory().join("appendonlydir/appendonly.aof.1.incr.aof");
         let written = fs::read(&path).unwrap();
         let kept = &written[..written.len().saturating_sub(bytes)];
@@ -75,12 +82,8 @@ impl RedisServer {
 
     /// Starts it on its port and data, and waits until it answers.
     pub async fn restart(&mut self) {
-        self.process.spawn(
-            Command::new(services::redis_server())
-                .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""])
-                .args(["--appendonly", "yes", "--appendfsync", self.fsync])
-                .args(&self.settings),
-        );
+        let mut command = if services::are_embedded() { self.embedded() } else { self.real() };
+        self.process.spawn(&mut command);
         let url = self.url();
         let process = std::cell::RefCell::new(&mut self.process);
         eventually("a private Redis that answers", START, async || {
@@ -88,6 +91,22 @@ impl RedisServer {
             tools::redis_answers(&url).await.then_some(())
         })
         .await;
+    }
+
+    fn real(&self) -> Command {
+        let mut command = Command::new(services::redis_server());
+        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
+        command.args(["--appendonly", "yes", "--appendfsync", self.fsync]).args(&self.settings);
+        command
+    }
+
+    fn embedded(&self) -> Command {
+        assert!(self.settings.is_empty(), "the embedded Redis has no such settings: {:?}", self.settings);
+        let fsync = if self.fsync == "always" { "always" } else { "interval" };
+        let mut command = kboard::command();
+        command.args(["broker", "--kafka", "127.0.0.1:1", "--metrics-listen", "127.0.0.1:0", "--data", "."]);
+        command.args(["--redis-listen", &format!("127.0.0.1:{}", self.port), "--fsync", fsync]);
+        command
     }
 
     /// Empties it, as an operator's slip would.

@@ -27,6 +27,11 @@ pub fn redis_server() -> PathBuf {
     provided("KBOARD_TEST_REDIS_SERVER").into()
 }
 
+/// Whether servers of a test's own are kboard's embedded ones rather than real ones.
+pub fn are_embedded() -> bool {
+    std::env::var("KBOARD_TEST_SERVERS").is_ok_and(|servers| servers == "embedded")
+}
+
 /// Where tests put the directories of their own servers; `tests/services.sh` ends whatever is left running in there.
 pub fn directory() -> PathBuf {
     provided("KBOARD_TEST_DIR").into()

@@ -6,7 +6,6 @@
 //! - [`topics`]: which topics there are, and their settings; each partition has a [`log`].
 //! - [`groups`]: the coordinator of consumer groups.
 //! - [`producer_ids`]: numbers for idempotent producers. [`memory`]: what requests in flight may take.
-//! - `replace`: files that are replaced as a whole.
 //!
 //! It knows nothing of the rest of kboard but its settings and metrics.
 
@@ -17,7 +16,6 @@ mod instruments;
 pub mod log;
 pub mod memory;
 pub mod producer_ids;
-mod replace;
 pub mod server;
 #[cfg(test)]
 mod testing;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kafka_protocol::error::ResponseError;
 
-use crate::embedded::kafka::replace::{replace_durably, sync_directory};
+use crate::embedded::replace::{replace_durably, sync_directory};
 
 /// Numbers that are reserved on disk at a time: a killed process loses at most so many, which are plenty.
 const BLOCK: i64 = 1_000;

@@ -9,7 +9,8 @@ pub struct GroupSettings {
     /// they form a generation. Kafka's default is 3 s, which spares a large deployment some rebalances; here it is 0,
     /// so that a lone consumer starts reading at once.
     pub initial_rebalance_delay: Duration,
-    /// `group.min.session.timeout.ms`: a shorter session timeout is refused.
+    /// `group.min.session.timeout.ms`: a shorter session timeout is refused. Kafka's default is 6 s; on one machine a
+    /// member that is gone may be missed sooner.
     pub min_session_timeout: Duration,
     /// `group.max.session.timeout.ms`: a longer session timeout is refused.
     pub max_session_timeout: Duration,
@@ -31,7 +32,7 @@ impl Default for GroupSettings {
     fn default() -> Self {
         Self {
             initial_rebalance_delay: Duration::ZERO,
-            min_session_timeout: Duration::from_secs(6),
+            min_session_timeout: Duration::from_secs(1),
             max_session_timeout: Duration::from_secs(30 * 60),
             new_member_join_timeout: Duration::from_secs(5 * 60),
             max_members: 1_000,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crc32c::crc32c;
 
-use crate::embedded::kafka::replace::{replace, replace_durably, sync_directory};
+use crate::embedded::replace::{replace, replace_durably, sync_directory};
 
 /// Everything before the offset in this file is on the disk.
 pub const RECOVERY_POINT: &str = "recovery-point";

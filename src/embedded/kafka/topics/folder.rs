@@ -10,14 +10,15 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::embedded::kafka::replace::{replace_durably, sync_directory};
+use crate::embedded::lock::{Lock, LockError};
+use crate::embedded::replace::{replace_durably, sync_directory};
 
 /// The format of `topics.json`.
 const FORMAT: u32 = 1;
@@ -25,17 +26,9 @@ const FORMAT: u32 = 1;
 /// The data folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process uses it.
-    #[error(
-        "the data folder {} is in use by another process{process}; stop that one, or use another folder",
-        folder.display()
-    )]
-    InUse {
-        /// The folder.
-        folder: PathBuf,
-        /// Which process, if it can be told.
-        process: String,
-    },
+    /// It belongs to another process, or can't be had at all.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A file in it can't be read or written.
     #[error("can't {what} {}: {source}", path.display())]
     File {
@@ -90,8 +83,7 @@ impl Catalog {
 /// A data folder that this process alone uses.
 pub struct Folder {
     path: PathBuf,
-    /// Unlocked when it is closed, be it by the end of the process.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Folder {
@@ -100,26 +92,12 @@ impl Folder {
     /// # Errors
     /// Another process uses it, or it can't be written to.
     pub fn take(path: &Path) -> Result<Self, OpenError> {
+        let lock = Lock::take(path)?;
         for directory in ["topics", "deleted"] {
             let path = path.join(directory);
             fs::create_dir_all(&path).map_err(|source| OpenError::File { what: "make", path, source })?;
         }
-        let lock = path.join("lock");
-        let failed = |source| OpenError::File { what: "lock", path: lock.clone(), source };
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(&lock).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let process = fs::read_to_string(&lock).unwrap_or_default();
-                let process = if process.is_empty() { process } else { format!(" ({})", process.trim_end()) };
-                return Err(OpenError::InUse { folder: path.to_owned(), process });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        let note = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
-        note.map_err(failed)?;
-        Ok(Self { path: path.to_owned(), _lock: file })
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     /// Where it is.

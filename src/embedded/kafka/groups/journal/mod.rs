@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub use entry::{Blob, Entry, GroupRecord, MemberRecord};
 pub use image::{Image, Saved, entries};
 
-use crate::embedded::kafka::replace::{replace_durably, sync_directory};
+use crate::embedded::replace::{replace_durably, sync_directory};
 
 /// The first bytes of the file: what it is, and the version of its format.
 const MAGIC: &[u8; 8] = b"kbgroup1";

@@ -35,7 +35,10 @@ async fn refusals_before_a_group_is_asked() {
         async move { coordinator.join(request).await.unwrap_err().error }
     };
     assert_eq!(join(|join| join.group.clear()).await, ResponseError::InvalidGroupId);
-    assert_eq!(join(|join| join.session_timeout = Duration::from_secs(1)).await, ResponseError::InvalidSessionTimeout);
+    assert_eq!(
+        join(|join| join.session_timeout = Duration::from_millis(999)).await,
+        ResponseError::InvalidSessionTimeout
+    );
     assert_eq!(
         join(|join| join.session_timeout = Duration::from_secs(9_999)).await,
         ResponseError::InvalidSessionTimeout
