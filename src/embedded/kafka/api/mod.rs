@@ -185,8 +185,8 @@ impl Default for Instruments {
     }
 }
 
-/// Answers one request of `peer`; `frame` is all of it but its length. What is returned begins with its length, and
-/// holds the memory it takes.
+/// Answers one request of `peer`; `frame` is all of it but its length, and takes `request` of the memory. What is
+/// returned begins with its length, and holds the memory it takes.
 ///
 /// # Errors
 /// The request can't be answered; the connection is of no use any more.
@@ -194,6 +194,7 @@ pub async fn answer(
     broker: &Arc<Broker>,
     peer: SocketAddr,
     mut frame: Bytes,
+    request: Option<Reserved>,
 ) -> Result<(Answer<Bytes>, Vec<Reserved>), Malformed> {
     let head = Head::read(&frame)?;
     let (index, entry) = find(head)?;
@@ -208,7 +209,7 @@ pub async fn answer(
     }
     let started = Instant::now();
     let client_id = take_header(head, &mut frame)?;
-    let call = Call::new(head.version, peer, client_id, broker.memory.clone());
+    let call = Call::new(head.version, peer, client_id, broker.memory.clone(), request);
     let answer = (entry.run)(broker, &call, head, frame).await?;
     broker.instruments.apis[index].ended(call.error(), started.elapsed());
     Ok((answer, call.into_reserved()))
