@@ -7,8 +7,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::PartitionProduceResponse;
+use kafka_protocol::messages::{ListOffsetsRequest, ProduceRequest};
+use kafka_protocol::records::Compression;
 use support::traffic::Traffic;
-use support::{Chance, Embedded, rounds};
+use support::wire::{Sender, Wire, batch, text};
+use support::{Chance, Clock, Embedded, rounds};
 
 /// On a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -52,6 +59,78 @@ async fn nothing_that_anybody_was_told_of_is_lost_repeated_or_moved_by_fifty_dea
     assert_eq!(traffic.joins("calm"), calm, "a group that nobody joined or left had to rebalance");
     eprintln!("{} records, {} joins of a restless group", traffic.records(), traffic.joins("restless"));
     traffic.end(SOON).await;
+}
+
+/// Days ahead and back, in the middle of work and across restarts. The topic has the broker's time on its records: were it
+/// the producers', a broker whose clock is behind would refuse them, as Kafka does.
+#[tokio::test]
+async fn a_clock_that_jumps_harms_no_group_and_no_search_by_time() {
+    let mut broker = Embedded::start().await;
+    let clock = Clock::of(&mut broker.kboard);
+    broker.die_and_come_back().await;
+    for (topic, partitions) in [("orders", "6"), ("times", "1")] {
+        let config = "message.timestamp.type=LogAppendTime";
+        broker.ok(&["topics", "create", topic, "--partitions", partitions, "--config", config]).await;
+    }
+    let mut traffic = Traffic::start(&broker.address, "orders", PARTITIONS, 2, &["calm", "restless"]).await;
+    traffic.goes_on(100, SOON).await;
+    let calm = traffic.joins("calm");
+    let mut times = Vec::new();
+    for (round, hours) in [0, 24, 0, -24, 0, 24, -48, 48].into_iter().enumerate() {
+        clock.set(hours);
+        match round % 4 {
+            3 => broker.die_and_come_back().await,
+            1 => {
+                // Everybody has something to commit and a sign of life to give under the new clock first.
+                traffic.goes_on(50, SOON).await;
+                assert!(broker.kboard.sigterm().await.success());
+                broker.kboard.relaunch();
+                broker.kboard.alive().await;
+            }
+            _ => {}
+        }
+        for _ in 0..10 {
+            times.push(append(&broker.address, "times").await);
+        }
+        let (_, time) = times[times.len() - 1];
+        assert!(Clock::shows(time, hours), "the broker's clock doesn't jump");
+        traffic.goes_on(100, SOON).await;
+        for &(_, time) in &times {
+            for wanted in [time - 1, time, time + 1] {
+                let first = times.iter().find(|(_, time)| *time >= wanted).copied().unwrap_or((-1, -1));
+                assert_eq!(offset_for_time(&broker.address, "times", wanted).await, first, "{wanted} of {times:?}");
+            }
+        }
+    }
+    assert_eq!(traffic.joins("calm"), calm, "a group that nobody joined or left had to rebalance");
+    traffic.end(SOON).await;
+}
+
+/// Appends a record to the partition 0; its offset, and the time (ms) it was given.
+async fn append(address: &str, topic: &str) -> (i64, i64) {
+    let nobody = Sender { producer_id: -1, sequence: -1 };
+    let written = produce(address, topic, batch(nobody, 0, &["now".to_owned()], Compression::None)).await;
+    assert_eq!(written.error_code, 0);
+    (written.base_offset, written.log_append_time_ms)
+}
+
+async fn produce(address: &str, topic: &str, batch: Bytes) -> PartitionProduceResponse {
+    let data = PartitionProduceData::default().with_index(0).with_records(Some(batch));
+    let data = TopicProduceData::default().with_name(text(topic).into()).with_partition_data(vec![data]);
+    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(10_000).with_topic_data(vec![data]);
+    let mut wire = Wire::connect(address).await.unwrap();
+    wire.call(9, &request).await.unwrap().responses.remove(0).partition_responses.remove(0)
+}
+
+/// The first record of partition 0 with this timestamp (ms) or a later one: its offset and its timestamp.
+async fn offset_for_time(address: &str, topic: &str, timestamp: i64) -> (i64, i64) {
+    let asked = ListOffsetsPartition::default().with_timestamp(timestamp);
+    let asked = ListOffsetsTopic::default().with_name(text(topic).into()).with_partitions(vec![asked]);
+    let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![asked]);
+    let mut wire = Wire::connect(address).await.unwrap();
+    let found = wire.call(7, &request).await.unwrap().topics.remove(0).partitions.remove(0);
+    assert_eq!(found.error_code, 0);
+    (found.offset, found.timestamp)
 }
 
 fn partition_folder(broker: &Embedded, partition: i32) -> PathBuf {

@@ -5,7 +5,7 @@
 //! - [`broker`], [`embedded`], [`redis`]: servers of a test's own, to be killed and brought back
 //! - [`kboard`]: the program itself, `serve`, `consume` or a command that ends
 //! - [`board`]: what a board must show, in Redis, over HTTP and to a viewer; [`load`]: people who post all the time
-//! - [`chance`]: random moments that can be repeated
+//! - [`chance`]: random moments that can be repeated; [`clock`]: a clock that jumps
 //! - [`wire`]: Kafka's protocol by hand; [`traffic`]: producers and groups that speak it, and what they were told
 //! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
 //! - [`process`]: what all the servers have in common: a directory, a log, a pid, an end
@@ -18,6 +18,7 @@
 pub mod board;
 pub mod broker;
 pub mod chance;
+pub mod clock;
 pub mod embedded;
 pub mod kboard;
 pub mod load;
@@ -37,6 +38,7 @@ use std::time::{Duration, Instant};
 
 pub use broker::Broker;
 pub use chance::{Chance, rounds};
+pub use clock::Clock;
 pub use embedded::Embedded;
 pub use kboard::Kboard;
 pub use load::Load;

@@ -27,6 +27,11 @@ pub fn redis_server() -> PathBuf {
     provided("KBOARD_TEST_REDIS_SERVER").into()
 }
 
+/// The library that makes a process's clock jump.
+pub fn faketime() -> PathBuf {
+    provided("KBOARD_TEST_FAKETIME").into()
+}
+
 /// Where tests put the directories of their own servers; `tests/services.sh` ends whatever is left running in there.
 pub fn directory() -> PathBuf {
     provided("KBOARD_TEST_DIR").into()

@@ -23,7 +23,7 @@ use crate::listen::{self, Accepted};
 use crate::telemetry::seldom::Seldom;
 use frames::{FrameError, Frames};
 
-mod frames;
+pub mod frames;
 
 /// How long requests in hand may take once the broker is asked to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
