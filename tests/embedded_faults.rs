@@ -7,11 +7,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::kboard::kafka::event::now_ms;
 use bytes::Bytes;
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
-use kafka_protocol::messages::{ListOffsetsRequest, ProduceRequest};
+use kafka_protocol::messages::{GroupId, ListOffsetsRequest, OffsetCommitRequest, ProduceRequest};
 use kafka_protocol::records::Compression;
 use support::traffic::Traffic;
 use support::wire::{Sender, Wire, batch, text};
@@ -104,6 +107,73 @@ async fn a_clock_that_jumps_harms_no_group_and_no_search_by_time() {
     }
     assert_eq!(traffic.joins("calm"), calm, "a group that nobody joined or left had to rebalance");
     traffic.end(SOON).await;
+}
+
+/// No room, and then room for a part of a batch only. A limit on the size of files does it, which every write beyond it fails
+/// for, as on a full disk.
+#[tokio::test]
+async fn without_room_nothing_is_taken_and_nothing_breaks_and_with_room_it_goes_on() {
+    let mut broker = Embedded::start().await;
+    broker.ok(&["topics", "create", "orders", "--partitions", "1"]).await;
+    let mut sequence = 0;
+    for round in 0..3 {
+        let sent = |number: i32| {
+            let sender = Sender { producer_id: 5, sequence: number };
+            batch(sender, now_ms(), &[format!("{number} {}", "x".repeat(500))], Compression::None)
+        };
+        for _ in 0..10 {
+            assert_eq!(produce(&broker.address, "orders", sent(sequence)).await.base_offset, i64::from(sequence));
+            sequence += 1;
+        }
+        assert_eq!(commit(&broker.address, i64::from(sequence)).await, 0);
+        let segment = partition_folder(&broker, 0).join("00000000000000000000.log");
+        let size = segment.metadata().unwrap().len();
+        broker.kboard.process().limit_files(Some([0, size + 100, size][round]));
+        for _ in 0..3 {
+            let refused = produce(&broker.address, "orders", sent(sequence)).await;
+            assert_eq!((refused.error_code, refused.base_offset), (ResponseError::KafkaStorageError.code(), -1));
+        }
+        if round == 0 {
+            assert_eq!(commit(&broker.address, 1_000).await, ResponseError::CoordinatorNotAvailable.code());
+            assert!(!broker.run(&["topics", "create", "more"]).await.status.success());
+        }
+        assert_eq!(values(&broker).await.len(), sequence as usize, "what is there can be read");
+        broker.kboard.process().limit_files(None);
+        // The client sends again what was refused.
+        for _ in 0..2 {
+            assert_eq!(produce(&broker.address, "orders", sent(sequence)).await.base_offset, i64::from(sequence));
+        }
+        sequence += 1;
+        assert_eq!(commit(&broker.address, i64::from(sequence)).await, 0);
+        broker.ok(&["topics", "create", &format!("more-{round}")]).await;
+        if round == 1 {
+            broker.die_and_come_back().await;
+        }
+    }
+    broker.die_and_come_back().await;
+    let there: Vec<String> = (0..sequence).map(|number| number.to_string()).collect();
+    assert_eq!(values(&broker).await, there);
+    let log = broker.kboard.process().log();
+    assert!(!log.contains("cut ") && log.contains("can't append"), "{log}");
+}
+
+/// The first word of every value of "orders".
+async fn values(broker: &Embedded) -> Vec<String> {
+    let read = broker.ok(&["consume", "--topic", "orders", "--until-end", "--format", "value"]).await;
+    read.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+/// Commits an offset as a consumer without a group does; the error's number.
+async fn commit(address: &str, offset: i64) -> i16 {
+    let partition =
+        OffsetCommitRequestPartition::default().with_committed_offset(offset).with_committed_metadata(Some(text("")));
+    let topic = OffsetCommitRequestTopic::default().with_name(text("orders").into()).with_partitions(vec![partition]);
+    let request = OffsetCommitRequest::default()
+        .with_group_id(GroupId(text("audit")))
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic]);
+    let mut wire = Wire::connect(address).await.unwrap();
+    wire.call(6, &request).await.unwrap().topics[0].partitions[0].error_code
 }
 
 /// Appends a record to the partition 0; its offset, and the time (ms) it was given.

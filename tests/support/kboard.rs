@@ -162,7 +162,9 @@ pub async fn run(arguments: &[&str]) -> Output {
 
 /// The program, without the settings that the caller's environment may hold.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kboard"));
+    // Beyond a limit on the size of files there is an error, as on a full disk, and not a signal that ends the process.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kboard")]);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("KBOARD_") {
             command.env_remove(name);
