@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Answer, Api, Call, lookup, refused_since};
+use super::{Answer, Api, Call, lookup, refused_since, waiting_for_disk};
 use crate::embedded::kafka::broker::Broker;
 use crate::embedded::kafka::topics::Partition;
 
@@ -220,8 +220,12 @@ struct Read {
 }
 
 fn read(partition: &Partition, offset: i64, most: usize, at_least_one: bool) -> Result<Read, ResponseError> {
-    partition.with(|log| {
-        let records = log.read(offset, most, at_least_one)?;
-        Ok(Read { start: log.start_offset(), end: log.end_offset(), records })
-    })
+    let read = || {
+        let (start, end, located) = partition
+            .with(|log| Ok((log.start_offset(), log.end_offset(), log.locate(offset, most, at_least_one)?)))?;
+        // Others append and read meanwhile.
+        let records = located.read().map_err(|error| partition.storage_error("read", &error))?;
+        Ok(Read { start, end, records })
+    };
+    if partition.with(|log| Ok(log.is_cold(offset)))? { waiting_for_disk(read) } else { read() }
 }
