@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::kboard::kafka::event::now_ms;
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -16,6 +15,7 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{GroupId, ListOffsetsRequest, OffsetCommitRequest, ProduceRequest};
 use kafka_protocol::records::Compression;
+use support::clock::now_ms;
 use support::traffic::Traffic;
 use support::wire::{Sender, Wire, batch, text};
 use support::{Chance, Clock, Embedded, rounds};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
-use targets::TARGETS;
+use targets::{TARGETS, Target};
 
 /// For each target; `make fuzz` takes all the time it is given.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -20,11 +20,10 @@ const MOMENT: Duration = Duration::from_secs(2);
 #[test]
 fn no_target_finds_a_fault() {
     let corpus = std::env::var("KBOARD_FUZZ_CORPUS").ok();
-    for (name, run, seeds) in TARGETS {
-        let seeds = seeds();
+    for target in TARGETS {
         match &corpus {
-            Some(corpus) => leave(&Path::new(corpus).join(name), &seeds),
-            None => fuzz(name, run, &seeds),
+            Some(corpus) => leave(&Path::new(corpus).join(target.name), &(target.seeds)()),
+            None => fuzz(&target),
         }
     }
 }
@@ -36,7 +35,9 @@ fn leave(folder: &Path, seeds: &[Vec<u8>]) {
     }
 }
 
-fn fuzz(name: &str, run: fn(&[u8]), seeds: &[Vec<u8>]) {
+fn fuzz(target: &Target) {
+    let Target { name, run, seeds } = target;
+    let seeds = seeds();
     let seed = rand::random_range(0..1_000_000);
     eprintln!("{name}: chance begins with {seed}");
     let mut chance = StdRng::seed_from_u64(seed);

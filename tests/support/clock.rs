@@ -2,11 +2,16 @@
 //! does when somebody sets a machine's clock.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
 use super::{Kboard, services};
+
+/// Milliseconds since the epoch, on this machine's clock.
+pub fn now_ms() -> i64 {
+    UNIX_EPOCH.elapsed().unwrap().as_millis() as i64
+}
 
 /// A clock that a process was given.
 #[derive(Debug)]
@@ -36,7 +41,7 @@ impl Clock {
 
     /// Whether `time` (ms) is about now on a clock that is so many hours ahead.
     pub fn shows(time: i64, hours: i64) -> bool {
-        let apart = kboard::kafka::event::now_ms() + hours * 3_600_000 - time;
+        let apart = now_ms() + hours * 3_600_000 - time;
         apart.unsigned_abs() < Duration::from_secs(60).as_millis() as u64
     }
 }

@@ -25,6 +25,7 @@ use kafka_protocol::records::{Compression, Record};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::now_ms;
 use super::eventually;
 use super::wire::{Sender, Wire, batch, records, text};
 
@@ -263,6 +264,7 @@ impl Place {
             .with_group_id(GroupId(text(group)))
             .with_topics(Some(vec![topic.with_partition_indexes(partitions.to_vec())]));
         let response = wire.call(COMMITTED, &request).await?;
+        available(response.error_code)?;
         assert_eq!(response.error_code, 0);
         let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
         Ok(partitions.map(|partition| (partition.partition_index, partition.committed_offset.max(0))).collect())
@@ -296,6 +298,12 @@ impl Place {
         }
         Ok(found)
     }
+}
+
+/// A broker that ends in order says so, and then closes the connection.
+fn available(error_code: i16) -> io::Result<()> {
+    let ends = error_code == ResponseError::CoordinatorNotAvailable.code();
+    if ends { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
 }
 
 fn value(record: &Record) -> String {
@@ -364,7 +372,7 @@ impl Producer {
         let value = |number: i32| format!("{} {number} {}", self.id, "x".repeat(number as usize * 37 % 1_500));
         let values: Vec<_> = (sequence..sequence + count).map(value).collect();
         let compression = [Compression::None, Compression::Lz4, Compression::Zstd][self.sent % 3];
-        let timestamp = kboard::kafka::event::now_ms();
+        let timestamp = now_ms();
         let bytes = batch(Sender { producer_id: self.id, sequence }, timestamp, &values, compression);
         Batch { partition, values, bytes }
     }
@@ -436,14 +444,15 @@ impl Member {
     }
 
     /// Whether a member goes on with its work after an answer with this error.
-    fn after(&mut self, error_code: i16) -> Next {
+    fn after(&mut self, error_code: i16) -> io::Result<Next> {
+        available(error_code)?;
         match ResponseError::try_from_code(error_code) {
-            None => return Next::ReadOn,
+            None => return Ok(Next::ReadOn),
             Some(ResponseError::UnknownMemberId) => self.member_id = StrBytes::default(),
             Some(ResponseError::RebalanceInProgress | ResponseError::IllegalGeneration) => {}
             Some(error) => panic!("{}: {error}", self.group),
         }
-        Next::Rejoin
+        Ok(Next::Rejoin)
     }
 
     async fn join(&mut self, wire: &mut Wire) -> io::Result<Next> {
@@ -457,7 +466,7 @@ impl Member {
             .with_protocol_type(text("test"))
             .with_protocols(vec![protocol]);
         let joined = wire.call(JOIN, &request).await?;
-        if let Next::Rejoin = self.after(joined.error_code) {
+        if let Next::Rejoin = self.after(joined.error_code)? {
             return Ok(Next::Rejoin);
         }
         self.member_id = joined.member_id;
@@ -474,7 +483,7 @@ impl Member {
             .with_member_id(self.member_id.clone())
             .with_assignments(assignments.collect());
         let synced = wire.call(SYNC, &request).await?;
-        if let Next::Rejoin = self.after(synced.error_code) {
+        if let Next::Rejoin = self.after(synced.error_code)? {
             return Ok(Next::Rejoin);
         }
         let given: Vec<i32> = synced.assignment.iter().map(|&partition| i32::from(partition)).collect();
@@ -519,7 +528,7 @@ impl Member {
             .with_member_id(self.member_id.clone());
         let heard = wire.call(HEARTBEAT, &request).await?;
         tokio::time::sleep(REST).await;
-        Ok(self.after(heard.error_code))
+        self.after(heard.error_code)
     }
 
     async fn commit(&mut self, wire: &mut Wire) -> io::Result<Next> {
@@ -538,7 +547,7 @@ impl Member {
             .with_topics(vec![topic]);
         let response = wire.call(COMMIT, &request).await?;
         for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
-            if let Next::Rejoin = self.after(partition.error_code) {
+            if let Next::Rejoin = self.after(partition.error_code)? {
                 return Ok(Next::Rejoin);
             }
             let (number, group) = (partition.partition_index, self.group.clone());

@@ -52,7 +52,7 @@ impl Api for Fetch {
         }
         let deadline = Instant::now() + millis(request.max_wait_ms).min(MAX_WAIT);
         let wanted = Wanted::new(broker, call.version >= BY_ID, request);
-call.let_go_of_request();
+        call.let_go_of_request();
         let mut ends = None;
         let found = loop {
             let over = Instant::now() >= deadline || broker.stopping.is_cancelled();
