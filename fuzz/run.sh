@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The fuzz targets (make fuzz), one after the other: fuzz/run.sh [TARGET [SECONDS]]. Needs a nightly toolchain and cargo-fuzz
-# (`cargo install cargo-fuzz`). What is found is in fuzz/artifacts, what was learnt in fuzz/corpus.
+# The fuzz targets (make fuzz), one after the other: fuzz/run.sh [TARGET [SECONDS]]. Needs a nightly toolchain and
+# cargo-fuzz (`cargo install cargo-fuzz`). What is found is in fuzz/artifacts, what was learnt in fuzz/corpus.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
