@@ -4,7 +4,8 @@ SHELL := /bin/bash
 
 # Where `make run` serves.
 LISTEN ?= 127.0.0.1:3000
-# Further arguments: `make run ARGS=--no-consumers`, `make test ARGS='--test board'`, `make bench ARGS=post`.
+# Further arguments: `make run ARGS=--no-consumers`, `make test ARGS='--test board'`, `make bench ARGS=post`,
+# `make fuzz ARGS='recovery 600'`.
 ARGS ?=
 
 .PHONY: help
@@ -30,6 +31,10 @@ test: ## every test, against real servers and in a real browser
 .PHONY: bench
 bench: ## the load programs behind the figures in the README
 	tests/services.sh run -- benches/run.sh $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for a minute, on nightly: make fuzz ARGS='recovery 600'
+	fuzz/run.sh $(ARGS)
 
 .PHONY: lint
 lint: ## formatting, clippy with warnings as errors, shell scripts, monitoring files

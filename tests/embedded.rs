@@ -4,57 +4,17 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::process::Output;
 use std::time::Duration;
 
 use ::kboard::telemetry::metrics;
 use support::board::{self, shows_each_once};
-use support::{Chance, Kboard, Load, Stack, eventually, kboard, ports, rounds, tools};
+use support::embedded::arguments;
+use support::{Chance, Embedded, Load, Stack, eventually, kboard, ports, rounds, tools};
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(30);
 /// After a server's death on a busy machine.
 const RECOVERY: Duration = Duration::from_secs(60);
-
-/// A broker with a folder of its own.
-struct Embedded {
-    kboard: Kboard,
-    address: String,
-    folder: TempDir,
-}
-
-impl Embedded {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let address = format!("127.0.0.1:{}", ports::free());
-        let kboard = Kboard::broker(&arguments(&folder, &address)).await;
-        Self { kboard, address, folder }
-    }
-
-    /// Dies as in a power cut of the process, and starts again.
-    async fn die_and_come_back(&mut self) {
-        self.kboard.kill9();
-        self.kboard.relaunch();
-        self.kboard.alive().await;
-    }
-
-    /// A command on it.
-    async fn run(&self, arguments: &[&str]) -> Output {
-        kboard::run(&[arguments, &["--kafka", &self.address]].concat()).await
-    }
-
-    async fn ok(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments).await;
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-fn arguments(folder: &TempDir, address: &str) -> Vec<String> {
-    let folder = folder.path().to_str().unwrap();
-    let arguments = ["broker", "--data", folder, "--kafka-listen", address, "--redis-listen", "127.0.0.1:0"];
-    arguments.map(str::to_owned).to_vec()
-}
 
 #[tokio::test]
 async fn records_settings_and_committed_offsets_survive_kill_9_and_a_clean_end() {

@@ -18,6 +18,7 @@
 #   KBOARD_TEST_KAFKA_LIBS    Kafka's jars, for tests that start brokers of their own and for Kafka's tools
 #   KBOARD_TEST_REDIS_SERVER  the redis-server executable, for the same
 #   KBOARD_TEST_CHROMIUM      the browser
+#   KBOARD_TEST_FAKETIME      the library that makes a process's clock jump
 #   KBOARD_TEST_DIR           where the servers' logs are, and where tests put those of their own servers
 set -euo pipefail
 
@@ -47,6 +48,15 @@ chromium_path() {
     return 1
 }
 
+# Debian and Ubuntu have a folder for each architecture.
+faketime_path() {
+    local library
+    for library in /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketimeMT.so.1; do
+        [ -e "$library" ] && { echo "$library"; return; }
+    done
+    return 1
+}
+
 # The major version that "$@" tells, or 0.
 major() { "$@" 2>&1 | sed -n 's/[^0-9]*\([0-9]\{1,\}\).*/\1/p;q' | grep . || echo 0; }
 
@@ -71,6 +81,7 @@ missing_packages() {
     have node && [ "$(major node --version)" -ge 18 ] || echo nodejs
     have npm || echo npm
     chromium_path >/dev/null || echo chromium
+    faketime_path >/dev/null || echo libfaketime
 }
 
 # Debian starts a service as soon as its package is there; ours run on ports of their own, so forbid that meanwhile.
@@ -242,6 +253,7 @@ export KBOARD_TEST_REDIS=$REDIS
 export KBOARD_TEST_KAFKA_LIBS=$LIBS
 export KBOARD_TEST_REDIS_SERVER=$(command -v redis-server)
 export KBOARD_TEST_CHROMIUM=$(chromium_path || true)
+export KBOARD_TEST_FAKETIME=$(faketime_path || true)
 export KBOARD_TEST_DIR=$dir
 ENV
     say "Kafka $KAFKA, $REDIS"

@@ -1,5 +1,6 @@
 //! kboard itself, as a process: a server that runs until it is ended, or a command that ends by itself.
 
+use std::ffi::OsString;
 use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub const SHUTDOWN: Duration = Duration::from_secs(5);
 pub struct Kboard {
     process: Process,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
     port: u16,
     http: reqwest::Client,
 }
@@ -48,14 +50,21 @@ impl Kboard {
         let port = ports::free();
         let mut arguments = arguments.to_vec();
         arguments.extend([listen_flag.to_owned(), format!("127.0.0.1:{port}")]);
-        let mut kboard = Self { process: Process::prepare(name), arguments, port, http: client() };
+        let (process, environment) = (Process::prepare(name), Vec::new());
+        let mut kboard = Self { process, arguments, environment, port, http: client() };
         kboard.relaunch();
         kboard
     }
 
+    /// Has this in its environment from its next start on.
+    pub fn set(&mut self, variable: &'static str, value: impl Into<OsString>) {
+        self.environment.push((variable, value.into()));
+    }
+
     /// Starts it again after its end, on the same port.
     pub fn relaunch(&mut self) {
-        self.process.spawn(command().args(&self.arguments));
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        self.process.spawn(command().args(&self.arguments).envs(environment));
     }
 
     /// Starts it again and waits until it is ready.
@@ -153,7 +162,9 @@ pub async fn run(arguments: &[&str]) -> Output {
 
 /// The program, without the settings that the caller's environment may hold.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kboard"));
+    // Beyond a limit on the size of files there is an error, as on a full disk, and not a signal that ends the process.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kboard")]);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("KBOARD_") {
             command.env_remove(name);

@@ -2,10 +2,11 @@
 //!
 //! - [`services`]: the Kafka and Redis that `tests/services.sh` started for the whole run
 //! - [`stack`]: what most tests start from: the shared broker under a prefix of their own, and a private Redis
-//! - [`broker`], [`redis`]: servers of a test's own, to be killed and brought back
+//! - [`broker`], [`embedded`], [`redis`]: servers of a test's own, to be killed and brought back
 //! - [`kboard`]: the program itself, `serve`, `consume` or a command that ends
 //! - [`board`]: what a board must show, in Redis, over HTTP and to a viewer; [`load`]: people who post all the time
-//! - [`chance`]: random moments that can be repeated
+//! - [`chance`]: random moments that can be repeated; [`clock`]: a clock that jumps
+//! - [`wire`]: Kafka's protocol by hand; [`traffic`]: producers and groups that speak it, and what they were told
 //! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
 //! - [`process`]: what all the servers have in common: a directory, a log, a pid, an end
 //!
@@ -17,6 +18,8 @@
 pub mod board;
 pub mod broker;
 pub mod chance;
+pub mod clock;
+pub mod embedded;
 pub mod kboard;
 pub mod load;
 pub mod ports;
@@ -26,6 +29,8 @@ pub mod services;
 pub mod sse;
 pub mod stack;
 pub mod tools;
+pub mod traffic;
+pub mod wire;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,6 +38,8 @@ use std::time::{Duration, Instant};
 
 pub use broker::Broker;
 pub use chance::{Chance, rounds};
+pub use clock::Clock;
+pub use embedded::Embedded;
 pub use kboard::Kboard;
 pub use load::Load;
 pub use redis::RedisServer;

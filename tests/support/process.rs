@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, kill_process, prlimit};
 
 use super::{eventually, services, unique};
 
@@ -77,6 +77,12 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.id().cast_signed()).expect("the id of a process");
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Has files of at most `bytes`, from now on; 0 is a disk without room.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let pid = Pid::from_raw(self.id().cast_signed()).expect("the id of a process");
+        prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
     }
 
     /// Ends it as a power cut would, and waits until it is gone.

@@ -32,6 +32,11 @@ pub fn are_embedded() -> bool {
     std::env::var("KBOARD_TEST_SERVERS").is_ok_and(|servers| servers == "embedded")
 }
 
+/// The library that makes a process's clock jump.
+pub fn faketime() -> PathBuf {
+    provided("KBOARD_TEST_FAKETIME").into()
+}
+
 /// Where tests put the directories of their own servers; `tests/services.sh` ends whatever is left running in there.
 pub fn directory() -> PathBuf {
     provided("KBOARD_TEST_DIR").into()

@@ -8,6 +8,9 @@
 
 mod api;
 mod form;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generator;
 mod history;
 mod idempotency;

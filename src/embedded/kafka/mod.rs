@@ -6,11 +6,13 @@
 //! - [`topics`]: which topics there are, and their settings; each partition has a [`log`].
 //! - [`groups`]: the coordinator of consumer groups.
 //! - [`producer_ids`]: numbers for idempotent producers. [`memory`]: what requests in flight may take.
+//! - `clock`: the time by which records are old.
 //!
 //! It knows nothing of the rest of kboard but its settings and metrics.
 
 pub mod api;
 pub mod broker;
+mod clock;
 pub mod groups;
 mod instruments;
 pub mod log;
@@ -36,6 +38,7 @@ pub use topics::OpenError;
 
 use crate::clock::now_ms;
 use crate::config::Fsync;
+use clock::Clock;
 use groups::{Coordinator, GroupSettings};
 use producer_ids::ProducerIds;
 use topics::settings::Flush;
@@ -130,17 +133,18 @@ impl Running {
 async fn keep_up(broker: Arc<Broker>) {
     let mut tick = tokio::time::interval(FLUSH_CHECK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut retained = Instant::now();
+    let (mut retained, mut clock) = (Instant::now(), Clock::new(now_ms()));
     while broker.stopping.run_until_cancelled(tick.tick()).await.is_some() {
-        let retain = retained.elapsed() >= RETENTION_CHECK;
-        if retain {
+        let now = now_ms();
+        let mut retain_by = None;
+        if retained.elapsed() >= RETENTION_CHECK {
             retained = Instant::now();
+            retain_by = Some(clock.believed(now));
         }
         let broker = Arc::clone(&broker);
         let work = move || {
-            let now = now_ms();
             broker.topics.flush_due(now);
-            if retain {
+            if let Some(now) = retain_by {
                 broker.topics.retain(now);
             }
         };

@@ -23,7 +23,7 @@ use crate::listen::{self, Accepted};
 use crate::telemetry::seldom::Seldom;
 use frames::{FrameError, Frames};
 
-mod frames;
+pub mod frames;
 
 /// How long requests in hand may take once the broker is asked to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -113,9 +113,8 @@ async fn serve_one(mut stream: TcpStream, peer: SocketAddr, broker: &Arc<Broker>
     loop {
         // A request of which not everything is here yet is nothing that anybody waits for.
         let Some(frame) = broker.stopping.run_until_cancelled(frames.next()).await else { return Ok(()) };
-        let Some((frame, request_memory)) = frame? else { return Ok(()) };
-        let (answer, answer_memory) = api::answer(broker, peer, frame).await?;
-        drop(request_memory);
+        let Some((frame, memory)) = frame? else { return Ok(()) };
+        let (answer, memory) = api::answer(broker, peer, frame, memory).await?;
         match answer {
             Answer::Send(bytes) => {
                 let mut rest = &bytes[..];
@@ -130,6 +129,6 @@ async fn serve_one(mut stream: TcpStream, peer: SocketAddr, broker: &Arc<Broker>
             Answer::Nothing => {}
             Answer::Close(reason) => return Err(Ended::Refused(reason)),
         }
-        drop(answer_memory);
+        drop(memory);
     }
 }

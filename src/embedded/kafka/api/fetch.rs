@@ -3,6 +3,7 @@
 //! There are no fetch sessions: every answer says session 0, after which clients name all their partitions each time.
 //! A request that waits sleeps until one of its partitions grows, and takes no memory for an answer while it does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,12 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
-use kafka_protocol::protocol::VersionRange;
+use kafka_protocol::protocol::{StrBytes, VersionRange};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Answer, Api, Call, lookup, refused_since};
+use super::{Answer, Api, Call, lookup, refused_since, waiting_for_disk};
 use crate::embedded::kafka::broker::Broker;
 use crate::embedded::kafka::topics::Partition;
 
@@ -51,6 +52,7 @@ impl Api for Fetch {
         }
         let deadline = Instant::now() + millis(request.max_wait_ms).min(MAX_WAIT);
         let wanted = Wanted::new(broker, call.version >= BY_ID, request);
+        call.let_go_of_request();
         let mut ends = None;
         let found = loop {
             let over = Instant::now() >= deadline || broker.stopping.is_cancelled();
@@ -120,6 +122,7 @@ struct Found {
 }
 
 impl Wanted {
+    /// What `request` wants; nothing of its bytes is kept.
     fn new(broker: &Broker, by_id: bool, request: FetchRequest) -> Self {
         let size = |bytes: i32| usize::try_from(bytes).unwrap_or(0);
         let topics = request.topics.into_iter().map(|topic| {
@@ -127,10 +130,12 @@ impl Wanted {
             let partition = |wanted: FetchPartition| {
                 let found = lookup::partition(&found, wanted.partition);
                 let epoch = lookup::check_epoch(wanted.current_leader_epoch);
-                (wanted, found.and_then(|partition| epoch.map(|()| partition)))
+                let found = found.and_then(|partition| epoch.map(|()| partition));
+                (wanted.with_unknown_tagged_fields(BTreeMap::new()), found)
             };
             let partitions = topic.partitions.into_iter().map(partition).collect();
-            WantedTopic { name: topic.topic, id: topic.topic_id, partitions }
+            let name = TopicName(StrBytes::from_string(topic.topic.to_string()));
+            WantedTopic { name, id: topic.topic_id, partitions }
         });
         let max_bytes = size(request.max_bytes).min(MAX_BYTES);
         Self { topics: topics.collect(), min_bytes: size(request.min_bytes).min(max_bytes), max_bytes }
@@ -215,8 +220,12 @@ struct Read {
 }
 
 fn read(partition: &Partition, offset: i64, most: usize, at_least_one: bool) -> Result<Read, ResponseError> {
-    partition.with(|log| {
-        let records = log.read(offset, most, at_least_one)?;
-        Ok(Read { start: log.start_offset(), end: log.end_offset(), records })
-    })
+    let read = || {
+        let (start, end, located) = partition
+            .with(|log| Ok((log.start_offset(), log.end_offset(), log.locate(offset, most, at_least_one)?)))?;
+        // Others append and read meanwhile.
+        let records = located.read().map_err(|error| partition.storage_error("read", &error))?;
+        Ok(Read { start, end, records })
+    };
+    if partition.with(|log| Ok(log.is_cold(offset)))? { waiting_for_disk(read) } else { read() }
 }

@@ -24,6 +24,7 @@ use futures::future::BoxFuture;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{ApiKey, ResponseHeader};
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 pub use request::{Call, Head, Malformed};
 
@@ -100,8 +101,8 @@ pub trait Api: 'static {
     /// because of clients that would otherwise take the broker for one too old to compress for.
     const ADVERTISED_FROM: i16 = Self::VERSIONS.min;
 
-    /// Acts on `request`. Files are not touched here but in [`off_thread`], and who waits, waits for
-    /// [`Broker::stopping`] as well.
+    /// Acts on `request`. What may wait for the disk does so in [`off_thread`] or [`waiting_for_disk`], and who waits for
+    /// others, waits for [`Broker::stopping`] as well.
     fn answer(
         broker: &Arc<Broker>,
         call: &Call,
@@ -187,8 +188,8 @@ impl Default for Instruments {
     }
 }
 
-/// Answers one request of `peer`; `frame` is all of it but its length. What is returned begins with its length, and
-/// holds the memory it takes.
+/// Answers one request of `peer`; `frame` is all of it but its length, and takes `request` of the memory. What is
+/// returned begins with its length, and holds the memory it takes.
 ///
 /// # Errors
 /// The request can't be answered; the connection is of no use any more.
@@ -196,6 +197,7 @@ pub async fn answer(
     broker: &Arc<Broker>,
     peer: SocketAddr,
     mut frame: Bytes,
+    request: Option<Reserved>,
 ) -> Result<(Answer<Bytes>, Vec<Reserved>), Malformed> {
     let head = Head::read(&frame)?;
     let (index, entry) = find(head)?;
@@ -210,7 +212,7 @@ pub async fn answer(
     }
     let started = Instant::now();
     let client_id = take_header(head, &mut frame)?;
-    let call = Call::new(head.version, peer, client_id, broker.memory.clone());
+    let call = Call::new(head.version, peer, client_id, broker.memory.clone(), request);
     let answer = (entry.run)(broker, &call, head, frame).await?;
     broker.instruments.apis[index].ended(call.error(), started.elapsed());
     Ok((answer, call.into_reserved()))
@@ -317,6 +319,16 @@ pub async fn off_thread<T: Send + 'static>(
         tracing::error!(%error, "a request failed");
         ResponseError::UnknownServerError
     })
+}
+
+/// Does what may wait for the disk, in the place of whoever asks: the other tasks of its thread go on in another one
+/// meanwhile. Cheaper than [`off_thread`] where `work` is small, dearer than doing it where it doesn't wait.
+pub fn waiting_for_disk<T>(work: impl FnOnce() -> T) -> T {
+    // A runtime of one thread, as tests have it, has no other.
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
+    }
 }
 
 #[cfg(test)]

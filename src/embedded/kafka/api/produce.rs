@@ -1,7 +1,7 @@
 //! Produce: record batches into the logs of their partitions.
 //!
 //! A batch is written where it is received: into the page cache, which takes microseconds, less than handing it to
-//! another thread would. Where a topic asks for a flush with every record, others of this thread wait for the disk.
+//! another thread would. Where a topic asks for a flush after so many records, the disk is waited for.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::lookup::{self, Found};
-use super::{Answer, Api, Call};
+use super::{Answer, Api, Call, waiting_for_disk};
 use crate::clock::now_ms;
 use crate::embedded::kafka::broker::Broker;
 
@@ -88,7 +88,9 @@ fn append_all(call: &Call, data: TopicProduceData, topic: &Found) -> TopicProduc
 /// Appends one batch: its offset, the time (ms) it was given or -1, and the log's start offset.
 fn append(topic: &Found, data: PartitionProduceData) -> Result<(i64, i64, i64), ResponseError> {
     let partition = lookup::partition(topic, data.index)?;
-    let appended = partition.append(data.records.ok_or(ResponseError::InvalidRecord)?, now_ms())?;
+    let records = data.records.ok_or(ResponseError::InvalidRecord)?;
+    let append = || partition.append(records, now_ms());
+    let appended = if partition.flushes_appends() { waiting_for_disk(append) } else { append() }?;
     let start = partition.with(|log| Ok(log.start_offset()))?;
     Ok((appended.base_offset, appended.log_append_time, start))
 }

@@ -78,14 +78,28 @@ pub struct Call {
     pub client_id: StrBytes,
     error: OnceLock<ResponseError>,
     memory: Memory,
+    request: Mutex<Option<Reserved>>,
     reserved: Mutex<Vec<Reserved>>,
 }
 
 impl Call {
-    /// A call of `version` by `peer`.
-    pub fn new(version: i16, peer: SocketAddr, client_id: Option<StrBytes>, memory: Memory) -> Self {
-        let client_id = client_id.unwrap_or_default();
-        Self { version, peer, client_id, error: OnceLock::new(), memory, reserved: Mutex::default() }
+    /// A call of `version` by `peer`, whose request takes `request` of `memory`.
+    pub fn new(
+        version: i16,
+        peer: SocketAddr,
+        client_id: Option<StrBytes>,
+        memory: Memory,
+        request: Option<Reserved>,
+    ) -> Self {
+        Self {
+            version,
+            peer,
+            client_id: client_id.unwrap_or_default(),
+            error: OnceLock::new(),
+            memory,
+            request: Mutex::new(request),
+            reserved: Mutex::default(),
+        }
     }
 
     /// The number of `error` for the answer; the first one that is asked for is what the metrics count.
@@ -110,8 +124,14 @@ impl Call {
         self.error.get().copied()
     }
 
+    /// Gives back the memory that the request takes. To be called before a wait for what others do, by who has taken
+    /// out of the request what it needs: a few large ones that wait would otherwise hold up all others.
+    pub fn let_go_of_request(&self) {
+        self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Waits until the answer may take `bytes` more, and holds them until it was sent. For large answers only, and not
-    /// while it holds some, or two of them could wait for each other.
+    /// while it holds some, be it for the request, or two of them could wait for each other.
     pub async fn reserve(&self, bytes: usize) {
         let reserved = self.memory.reserve(bytes).await;
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner).push(reserved);

@@ -3,6 +3,8 @@
 use crc32c::{crc32c, crc32c_append};
 use kafka_protocol::error::ResponseError;
 
+use super::records;
+
 /// Bytes of a batch's header; its records follow.
 pub const HEADER: usize = 61;
 
@@ -27,8 +29,6 @@ const OVERHEAD: usize = 12;
 const MIN_LENGTH: i32 = (HEADER - OVERHEAD) as i32;
 /// The format.
 const FORMAT: u8 = 2;
-/// Bytes of the smallest record: seven variable-length fields.
-const MIN_RECORD: usize = 7;
 
 const COMPRESSION_BITS: i16 = 0b111;
 const LOG_APPEND_TIME_BIT: i16 = 1 << 3;
@@ -174,8 +174,9 @@ impl Header {
 /// Checks what a producer sent as its one batch, as far as that takes no decompression and no knowledge of the log.
 ///
 /// # Errors
-/// `InvalidRecord` for another format, more than one batch, control records and a missing sequence; `CorruptMessage`
-/// for a wrong length, count or checksum; `MessageTooLarge` beyond `max_bytes`; `UnsupportedCompressionType`;
+/// `InvalidRecord` for another format, more than one batch, wrong offsets and counts, control records, a missing sequence
+/// and records that don't fit them; `CorruptMessage` for a wrong length or checksum; `MessageTooLarge` beyond `max_bytes`;
+/// `UnsupportedCompressionType`;
 /// `InvalidTxnState` for a transaction, which nobody can have begun; `InvalidTimestamp` for log append time, which is
 /// the broker's to set.
 pub fn check(batch: &[u8], max_bytes: usize) -> Result<Header, ResponseError> {
@@ -194,12 +195,12 @@ pub fn check(batch: &[u8], max_bytes: usize) -> Result<Header, ResponseError> {
         return Err(ResponseError::MessageTooLarge);
     }
     let records = &batch[HEADER..];
-    let too_many =
-        header.compression() == 0 && records.len() / MIN_RECORD < usize::try_from(header.count()).unwrap_or(0);
-    if crc32c_append(header.start_crc(), records) != header.crc() || !header.is_dense() || too_many {
+    if crc32c_append(header.start_crc(), records) != header.crc() {
         return Err(ResponseError::CorruptMessage);
     }
-    if header.attributes() & CONTROL_BIT != 0 || (header.producer_id().is_some() && header.base_sequence() < 0) {
+    let is_control = header.attributes() & CONTROL_BIT != 0;
+    let has_no_sequence = header.producer_id().is_some() && header.base_sequence() < 0;
+    if header.base_offset() != 0 || !header.is_dense() || is_control || has_no_sequence {
         return Err(ResponseError::InvalidRecord);
     }
     if header.attributes() & TRANSACTIONAL_BIT != 0 {
@@ -210,6 +211,10 @@ pub fn check(batch: &[u8], max_bytes: usize) -> Result<Header, ResponseError> {
     }
     if header.has_log_append_time() {
         return Err(ResponseError::InvalidTimestamp);
+    }
+    // Those of a compressed batch are not looked into: decompressing costs more than all the rest.
+    if header.compression() == 0 && !records::are_complete(&header, records) {
+        return Err(ResponseError::InvalidRecord);
     }
     Ok(header)
 }

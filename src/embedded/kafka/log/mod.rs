@@ -44,6 +44,7 @@ use kafka_protocol::error::ResponseError;
 use producers::Producers;
 use segment::Segment;
 use sync::Syncer;
+pub use sync::Unsynced;
 
 /// How a partition's log is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! Reading batches.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -10,6 +12,31 @@ use super::Log;
 use super::batch::Header;
 use super::segment::Segment;
 
+/// Where batches are. Reading them takes no log: whoever shares it can go on meanwhile, also if a segment is removed.
+#[derive(Default)]
+pub struct Located {
+    /// Position and bytes in each file.
+    parts: Vec<(Arc<File>, u64, usize)>,
+}
+
+impl Located {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn read(&self) -> io::Result<Bytes> {
+        let mut bytes = vec![0; self.parts.iter().map(|(.., length)| length).sum()];
+        let mut rest = &mut bytes[..];
+        for (file, position, length) in &self.parts {
+            let (part, after) = rest.split_at_mut(*length);
+            file.read_exact_at(part, *position)?;
+            rest = after;
+        }
+        bytes.truncate(whole(&bytes));
+        Ok(bytes.into())
+    }
+}
+
 impl Log {
     /// Whole batches from the one that holds `offset`, up to `max_bytes`; the first one even if it is larger, if
     /// `at_least_one`. Nothing at the end.
@@ -17,38 +44,49 @@ impl Log {
     /// # Errors
     /// `OffsetOutOfRange` before the start and beyond the end; `KafkaStorageError` when it can't be read.
     pub fn read(&self, offset: i64, max_bytes: usize, at_least_one: bool) -> Result<Bytes, ResponseError> {
+        let located = self.locate(offset, max_bytes, at_least_one)?;
+        located.read().map_err(|error| self.storage_error("read", &error))
+    }
+
+    /// Where [`read`](Self::read) would read.
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn locate(&self, offset: i64, max_bytes: usize, at_least_one: bool) -> Result<Located, ResponseError> {
         if offset < self.start_offset() || offset > self.end_offset() {
             return Err(ResponseError::OffsetOutOfRange);
         }
         if offset == self.end_offset() {
-            return Ok(Bytes::new());
+            return Ok(Located::default());
         }
-        self.batches(offset, max_bytes, at_least_one).map_err(|error| self.storage_error("read", &error))
+        self.find(offset, max_bytes, at_least_one).map_err(|error| self.storage_error("read", &error))
     }
 
-    fn batches(&self, offset: i64, max_bytes: usize, at_least_one: bool) -> io::Result<Bytes> {
+    /// Whether what is at `offset` was written long ago, as far as a segment goes: it may be on the disk only.
+    pub fn is_cold(&self, offset: i64) -> bool {
+        offset < self.active.base_offset()
+    }
+
+    fn find(&self, offset: i64, max_bytes: usize, at_least_one: bool) -> io::Result<Located> {
         let mut segments = self.segments_from(offset).peekable();
-        let Some(first) = segments.peek() else { return Ok(Bytes::new()) };
+        let Some(first) = segments.peek() else { return Ok(Located::default()) };
         // Smaller where a segment was lost: what follows the gap is the next.
         let (start, header) = first.find(offset.max(first.base_offset()))?;
         if header.size() > max_bytes && !at_least_one {
-            return Ok(Bytes::new());
+            return Ok(Located::default());
         }
-        let allowed = header.size().max(max_bytes) as u64;
-        let available = self.segments_from(offset).map(Segment::size).sum::<u64>() - start;
-        let mut bytes = vec![0; allowed.min(available) as usize];
-        let (mut filled, mut position) = (0, start);
+        let mut left = header.size().max(max_bytes) as u64;
+        let (mut parts, mut position) = (Vec::new(), start);
         for segment in segments {
-            let part = (bytes.len() - filled).min((segment.size() - position) as usize);
+            let part = left.min(segment.size() - position);
             if part == 0 {
                 break;
             }
-            segment.file()?.read_exact_at(&mut bytes[filled..filled + part], position)?;
-            filled += part;
+            parts.push((segment.file()?, position, part as usize));
+            left -= part;
             position = 0;
         }
-        bytes.truncate(whole(&bytes));
-        Ok(bytes.into())
+        Ok(Located { parts })
     }
 
     /// The segments from the one that holds `offset`.

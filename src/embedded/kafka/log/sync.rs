@@ -89,22 +89,54 @@ impl Work {
     }
 }
 
+/// The end of a log, which may be in the page cache only.
+pub struct Unsynced {
+    file: Arc<File>,
+    end_offset: i64,
+}
+
+impl Unsynced {
+    /// Waits until the disk has it, and returns the offset at which it ends.
+    ///
+    /// # Errors
+    /// When the disk has a problem.
+    pub fn bring_to_disk(&self) -> io::Result<i64> {
+        self.file.sync_data()?;
+        Ok(self.end_offset)
+    }
+}
+
 impl Log {
     /// Brings everything to the disk.
     ///
     /// # Errors
     /// When the disk has a problem: then what was appended since the last flush may not survive the machine.
     pub fn flush(&mut self) -> io::Result<()> {
+        if let Some(unsynced) = self.begin_flush()? {
+            self.end_flush(unsynced.bring_to_disk()?);
+        }
+        Ok(())
+    }
+
+    /// A flush for whoever shares the log, and doesn't want others to wait for the disk: what is left to be done after
+    /// this needs no log, and [`end_flush`](Self::end_flush) takes note of it. None if everything is on the disk.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn begin_flush(&mut self) -> io::Result<Option<Unsynced>> {
         self.syncer.wait()?;
         if self.syncer.point() < self.active.base_offset() {
             let work = self.work(None);
             self.syncer.run(work)?;
         }
-        if self.synced < self.end_offset() {
-            self.active.file()?.sync_data()?;
-            self.synced = self.end_offset();
-        }
-        Ok(())
+        let end_offset = self.end_offset();
+        let unsynced = || Ok(Unsynced { file: self.active.file()?, end_offset });
+        (self.synced < end_offset).then(unsynced).transpose()
+    }
+
+    /// Everything before this offset is on the disk.
+    pub fn end_flush(&mut self, end_offset: i64) {
+        self.synced = self.synced.max(end_offset);
     }
 
     /// Ends the log in order: everything is on the disk, and the next start need not look for what is there.

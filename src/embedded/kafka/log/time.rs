@@ -97,7 +97,7 @@ impl Segment {
         if !header.has_log_append_time() {
             let mut records = vec![0; header.size() - HEADER];
             self.file()?.read_exact_at(&mut records, position + HEADER as u64)?;
-            let read = records::each(header, records.into(), |offset, time| {
+            let read = records::each(header, &records, |offset, time| {
                 if offset < from { ControlFlow::Continue(()) } else { each(offset, time) }
             });
             let Err(error) = read else { return Ok(()) };

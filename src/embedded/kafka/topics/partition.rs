@@ -1,6 +1,7 @@
 //! One partition: its log, and who waits for it to grow.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -8,12 +9,14 @@ use kafka_protocol::error::ResponseError;
 use tokio::sync::watch;
 
 use super::settings::{Effective, Flush};
-use crate::embedded::kafka::log::{Appended, Log};
+use crate::embedded::kafka::log::{Appended, Log, Unsynced};
 
 /// A partition.
 pub struct Partition {
     topic: String,
     index: i32,
+    /// Beside the state, so that nobody waits for who is at work on that.
+    flushes_appends: AtomicBool,
     state: Mutex<State>,
     end: watch::Sender<i64>,
 }
@@ -31,7 +34,8 @@ impl Partition {
     pub fn new(topic: &str, index: i32, log: Log, flush: Flush) -> Self {
         let end = watch::Sender::new(log.end_offset());
         let state = State { log: Ok(log), flush, unflushed: 0, unflushed_since: 0 };
-        Self { topic: topic.to_owned(), index, state: Mutex::new(state), end }
+        let flushes_appends = AtomicBool::new(flush.is_by_number());
+        Self { topic: topic.to_owned(), index, flushes_appends, state: Mutex::new(state), end }
     }
 
     /// The topic's name.
@@ -62,6 +66,7 @@ impl Partition {
     /// # Errors
     /// The log refuses the batch, or can't write it (`KafkaStorageError`); as for [`with`](Self::with), too.
     pub fn append(&self, batch: Bytes, now_ms: i64) -> Result<Appended, ResponseError> {
+        let failed = |error: io::Error| self.storage_error("flush", &error);
         let mut state = self.lock();
         let State { log, flush, unflushed, unflushed_since } = &mut *state;
         let log = log.as_mut().map_err(|closed| *closed)?;
@@ -76,11 +81,31 @@ impl Partition {
         if end != before {
             self.end.send_replace(end);
         }
-        if *unflushed >= flush.messages {
-            log.flush().map_err(|error| self.storage_error("flush", &error))?;
-            *unflushed = 0;
+        if *unflushed < flush.messages {
+            return Ok(appended);
+        }
+        let unsynced = log.begin_flush().map_err(failed)?;
+        // Others append and read while this one waits for the disk.
+        drop(state);
+        if let Some(unsynced) = unsynced {
+            self.flushed(unsynced.bring_to_disk().map_err(failed)?);
         }
         Ok(appended)
+    }
+
+    /// Everything before this offset is on the disk.
+    fn flushed(&self, end_offset: i64) {
+        let mut state = self.lock();
+        let State { log, unflushed, .. } = &mut *state;
+        if let Ok(log) = log {
+            log.end_flush(end_offset);
+            *unflushed = (*unflushed).min(log.end_offset() - end_offset);
+        }
+    }
+
+    /// Whether an append may flush, and so wait for the disk.
+    pub fn flushes_appends(&self) -> bool {
+        self.flushes_appends.load(Ordering::Relaxed)
     }
 
     /// The end offset, and a way to wait until it changes or the partition is closed.
@@ -98,6 +123,7 @@ impl Partition {
     pub(super) fn configure(&self, effective: &Effective) {
         let mut state = self.lock();
         state.flush = effective.flush;
+        self.flushes_appends.store(effective.flush.is_by_number(), Ordering::Relaxed);
         if let Ok(log) = &mut state.log {
             log.configure(effective.log());
         }
@@ -105,18 +131,23 @@ impl Partition {
 
     /// Flushes what has waited for as long as the topic's settings allow.
     pub(super) fn flush_if_due(&self, now_ms: i64) {
+        let flushed = self.begin_flush_if_due(now_ms).and_then(|unsynced| match unsynced {
+            Some(unsynced) => unsynced.bring_to_disk().map(|end_offset| self.flushed(end_offset)),
+            None => Ok(()),
+        });
+        if let Err(error) = flushed {
+            self.storage_error("flush", &error);
+        }
+    }
+
+    fn begin_flush_if_due(&self, now_ms: i64) -> io::Result<Option<Unsynced>> {
         let mut state = self.lock();
         let State { log, flush, unflushed, unflushed_since } = &mut *state;
         // A clock that was set back must not keep records from the disk.
         let waited = now_ms.abs_diff(*unflushed_since);
-        if *unflushed > 0
-            && waited >= flush.ms.unsigned_abs()
-            && let Ok(log) = log
-        {
-            match log.flush() {
-                Ok(()) => *unflushed = 0,
-                Err(error) => drop(self.storage_error("flush", &error)),
-            }
+        match log {
+            Ok(log) if *unflushed > 0 && waited >= flush.ms.unsigned_abs() => log.begin_flush(),
+            _ => Ok(None),
         }
     }
 
@@ -145,7 +176,8 @@ impl Partition {
         log
     }
 
-    fn storage_error(&self, what: &str, error: &io::Error) -> ResponseError {
+    /// An error on the wire in place of one of the disk, which goes to the log.
+    pub fn storage_error(&self, what: &str, error: &io::Error) -> ResponseError {
         tracing::error!(topic = self.topic, partition = self.index, %error, "can't {what} a partition");
         ResponseError::KafkaStorageError
     }

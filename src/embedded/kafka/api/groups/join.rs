@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
@@ -35,7 +36,9 @@ impl Api for JoinGroup {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 9 };
 
     async fn answer(broker: &Arc<Broker>, call: &Call, request: JoinGroupRequest) -> Answer<JoinGroupResponse> {
-        match broker.groups.join(read(call, request)).await {
+        let join = read(call, request);
+        call.let_go_of_request();
+        match broker.groups.join(join).await {
             Ok(joined) => response(call.version, joined),
             Err(JoinError { error, member_id }) => refused(call.version, call.code(error), member_id),
         }
@@ -65,7 +68,8 @@ fn read(call: &Call, request: JoinGroupRequest) -> Join {
         protocols: request
             .protocols
             .into_iter()
-            .map(|protocol| (protocol.name.to_string(), protocol.metadata))
+            // Copied, because the group keeps it, and would keep the whole request with it.
+            .map(|protocol| (protocol.name.to_string(), Bytes::copy_from_slice(&protocol.metadata)))
             .collect(),
         must_know_id: call.version >= MUST_KNOW_ID,
         can_skip_assignment: call.version >= SKIP_ASSIGNMENT,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use kafka_protocol::protocol::VersionRange;
 
@@ -29,9 +30,11 @@ impl Api for SyncGroup {
             protocol_type: request.protocol_type.map(|kind| kind.to_string()),
             protocol: request.protocol_name.map(|name| name.to_string()),
             assignments: (request.assignments.into_iter())
-                .map(|assigned| (assigned.member_id.to_string(), assigned.assignment))
+                // Copied, because the group keeps it, and would keep the whole request with it.
+                .map(|assigned| (assigned.member_id.to_string(), Bytes::copy_from_slice(&assigned.assignment)))
                 .collect(),
         };
+        call.let_go_of_request();
         match broker.groups.sync(sync).await {
             Ok(synced) => {
                 let names = call.version >= NAMES_PROTOCOL;

@@ -1,19 +1,24 @@
 //! Writing and reading records, in every version.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
-use kafka_protocol::messages::{FetchRequest, InitProducerIdRequest, ListOffsetsRequest, ProduceRequest};
+use kafka_protocol::messages::{
+    FetchRequest, FetchResponse, InitProducerIdRequest, ListOffsetsRequest, ProduceRequest,
+};
+use kafka_protocol::protocol::{Decodable, Encodable};
 use uuid::Uuid;
 
 use super::admin::{create, topic};
 use super::node::{Node, text};
+use crate::embedded::kafka::broker::Limits;
 use crate::embedded::kafka::testing::batch;
 
 /// The first version of Produce and Fetch that calls topics by their ids.
@@ -54,6 +59,34 @@ fn fetch(node: &Node, version: i16, offset: i64, wait: Duration) -> FetchRequest
 async fn fetched(node: &Node, version: i16, offset: i64, wait: Duration) -> PartitionData {
     let mut response = node.call(version, fetch(node, version, offset, wait)).await;
     response.responses.remove(0).partitions.remove(0)
+}
+
+#[tokio::test]
+async fn large_requests_that_wait_hold_up_nobody() {
+    let limit = 1 << 20;
+    let adapt = |_: &mut _, limits: &mut Limits| (limits.request_bytes, limits.memory_bytes) = (limit, limit);
+    let node = Node::start_with(tempfile::tempdir().expect("a folder"), adapt).await;
+    create(&node, topic("t", 1)).await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut client = node.client().await;
+        let padding = BTreeMap::from([(1_000, Bytes::from(vec![0; 300_000]))]);
+        let request = fetch(&node, 12, 0, Duration::from_secs(60)).with_unknown_tagged_fields(padding);
+        let mut body = BytesMut::new();
+        request.encode(&mut body, 12).expect("a request");
+        client.send(1, 12, &body).await;
+        waiting.push(client);
+    }
+    let large = batch(60_000);
+    assert!(large.len() > limit / 2);
+    let sent = tokio::time::timeout(Duration::from_secs(10), produced(&node, 9, large)).await;
+    assert_eq!(sent.expect("there is memory for it").error_code, 0);
+    for client in &mut waiting {
+        let mut answer = client.receive(1, 12).await.expect("an answer");
+        let response = FetchResponse::decode(&mut answer, 12).expect("a response");
+        assert!(!response.responses[0].partitions[0].records.as_ref().expect("records").is_empty());
+    }
+    node.stop().await;
 }
 
 async fn listed(node: &Node, version: i16, timestamp: i64) -> i64 {

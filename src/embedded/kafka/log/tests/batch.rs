@@ -5,11 +5,20 @@ use super::*;
 
 /// A batch with `change` made to its header, and the checksum it then needs.
 fn changed(change: impl FnOnce(&mut Header)) -> Vec<u8> {
-    let mut bytes = batch(&[(5, "a"), (6, "b")]).to_vec();
-    let mut header = Header(*bytes.first_chunk().unwrap());
-    change(&mut header);
-    header.set(CRC, crc32c_append(header.start_crc(), &bytes[HEADER..]).to_be_bytes());
-    bytes[..HEADER].copy_from_slice(&header.0);
+    resealed(batch(&[(5, "a"), (6, "b")]).to_vec(), |bytes| {
+        let mut header = Header(*bytes.first_chunk().unwrap());
+        change(&mut header);
+        bytes[..HEADER].copy_from_slice(&header.0);
+    })
+}
+
+/// The batch with `change` made to its bytes, and the length and checksum it then needs.
+fn resealed(mut bytes: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    change(&mut bytes);
+    let length = (bytes.len() - OVERHEAD) as i32;
+    bytes[LENGTH..LENGTH + 4].copy_from_slice(&length.to_be_bytes());
+    let crc = crc32c(&bytes[ATTRIBUTES..]);
+    bytes[CRC..CRC + 4].copy_from_slice(&crc.to_be_bytes());
     bytes
 }
 
@@ -45,13 +54,25 @@ fn what_is_damaged_is_corrupt() {
     for length in 0..good.len() {
         assert_eq!(refused(&good[..length]), ResponseError::CorruptMessage, "{length} bytes");
     }
-    for (delta, count) in [(-1, 0), (1, -2), (0, 2), (2, 2), (i32::MIN, i32::MIN), (9_999, 10_000)] {
+}
+
+#[test]
+fn a_batch_has_the_records_that_it_says() {
+    let ends = [(-1, 0), (1, -2), (0, 2), (2, 2), (i32::MIN, i32::MIN), (0, 1), (2, 3), (9_999, 10_000)];
+    for (delta, count) in ends {
         let bytes = changed(|header| {
             header.set(LAST_OFFSET_DELTA, i32::to_be_bytes(delta));
             header.set(COUNT, i32::to_be_bytes(count));
         });
-        assert_eq!(refused(&bytes), ResponseError::CorruptMessage, "{count} records, last delta {delta}");
+        assert_eq!(refused(&bytes), ResponseError::InvalidRecord, "{count} records, last delta {delta}");
     }
+    // The second record's offset; a byte of the second record in none; a byte behind them.
+    let good = batch(&[(5, "a"), (6, "b")]);
+    for (place, value) in [(72, 4), (HEADER + 8, 10)] {
+        assert_eq!(refused(&resealed(good.to_vec(), |bytes| bytes[place] = value)), ResponseError::InvalidRecord);
+    }
+    assert_eq!(refused(&resealed(good.to_vec(), |bytes| bytes.push(0))), ResponseError::InvalidRecord);
+    assert_eq!(refused(&changed(|header| header.set(BASE_OFFSET, 1_i64.to_be_bytes()))), ResponseError::InvalidRecord);
 }
 
 #[test]
@@ -89,6 +110,7 @@ fn a_stamped_batch_has_a_right_checksum() {
     assert_eq!((header.base_offset(), header.next_offset(), header.max_timestamp()), (77, 79, 123));
     assert!(header.has_log_append_time());
     assert_eq!(header.crc(), crc32c(&stamped[ATTRIBUTES..]));
-    // No producer may send it like that.
-    assert_eq!(refused(&stamped), ResponseError::InvalidTimestamp);
+    // No producer may send it like that, wherever it is placed.
+    let unplaced = resealed(stamped, |bytes| bytes[..LENGTH].fill(0));
+    assert_eq!(refused(&unplaced), ResponseError::InvalidTimestamp);
 }

@@ -11,6 +11,13 @@ pub struct Flush {
     pub ms: i64,
 }
 
+impl Flush {
+    /// Whether a number of records brings it about.
+    pub fn is_by_number(&self) -> bool {
+        self.messages < i64::MAX
+    }
+}
+
 /// The numbers in force for one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
