@@ -17,7 +17,14 @@ build: ## the optimised executable, target/release/kboard
 	cargo build --release --locked
 
 .PHONY: run
-run: ## real Kafka and Redis, and the board on http://127.0.0.1:3000; Ctrl-C stops all of it
+run: ## the board on http://127.0.0.1:3000, on its own Kafka broker and Redis; Ctrl-C stops it
+	tests/services.sh install --compiler-only
+	cargo build --release --locked
+	@printf '\n  The board: http://%s\n  Ctrl-C ends it; what was posted stays in target/data.\n\n' "$(LISTEN)"
+	@exec target/release/kboard serve --data target/data --listen $(LISTEN) $(ARGS)
+
+.PHONY: run-real
+run-real: ## the same on a real Kafka and Redis, which it installs and starts
 	tests/services.sh install --servers-only
 	cargo build --release --locked
 	@tests/services.sh run --servers-only --name dev --usual-ports -- bash -c ' \

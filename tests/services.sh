@@ -8,6 +8,7 @@
 #                                              and ends with CMD's exit code
 # Options of install, start and run:
 #   --servers-only    install what Kafka and Redis need, and nothing for the tests
+#   --compiler-only   install what building kboard needs, and nothing else (install)
 # Options of start and run:
 #   --name NAME       keep the data under target/services/NAME, for the next time (run: thrown away by default)
 #   --usual-ports     9092 and 6379 where they are free, so that every tool finds them by default
@@ -27,7 +28,7 @@ LIBS=$ROOT/target/kafka/libs
 FORMATTED=$ROOT/target/kafka/formatted
 SERVICES=$ROOT/target/services
 START_TIMEOUT=90
-SERVERS_ONLY=no
+ONLY=
 
 say() { printf 'services: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -71,12 +72,13 @@ java_package() {
 
 # What is needed and the package that brings each.
 missing_packages() {
+    have cc && have make || echo build-essential
+    [ "$ONLY" != compiler ] || return 0
     have java && [ "$(major java -version)" -ge 17 ] || java_package
     have mvn || echo maven
     have redis-server && have redis-cli || echo redis-server
     have kcat || echo kcat
-    have cc && have make || echo build-essential
-    [ "$SERVERS_ONLY" = no ] || return 0
+    [ "$ONLY" != servers ] || return 0
     have promtool || echo prometheus
     have node && [ "$(major node --version)" -ge 18 ] || echo nodejs
     have npm || echo npm
@@ -151,12 +153,13 @@ fetch_browser_modules() {
 install() {
     mkdir -p "$ROOT/target/kafka"
     install_packages
+    [ "$ONLY" != compiler ] || return 0
     # Two runs in one checkout may get here together: one at a time.
     exec 9>"$ROOT/target/kafka/lock"
     flock 9
     once_for "$ROOT/tests/kafka/pom.xml" "$ROOT/target/kafka/fetched" fetch_kafka || die "no Kafka: Maven failed"
     once_for "$ROOT/target/kafka/fetched" "$ROOT/target/kafka/is-formatted" format_kafka || die "can't format Kafka's data"
-    [ "$SERVERS_ONLY" = no ] || { exec 9>&-; return; }
+    [ "$ONLY" != servers ] || { exec 9>&-; return; }
     once_for "$ROOT/tests/browser/package-lock.json" "$ROOT/target/kafka/browser-modules" fetch_browser_modules ||
         die "no browser tests: npm failed"
     [ -d "$ROOT/tests/browser/node_modules" ] || { rm -f "$ROOT/target/kafka/browser-modules"; die "node_modules went away: run again"; }
@@ -310,7 +313,8 @@ main() {
         case $1 in
             --name) name=${2:?--name NAME}; shift 2 ;;
             --usual-ports) usual=yes; shift ;;
-            --servers-only) SERVERS_ONLY=yes; shift ;;
+            --servers-only) ONLY=servers; shift ;;
+            --compiler-only) ONLY=compiler; shift ;;
             --) shift; break ;;
             -*) die "unknown option $1" ;;
             *) break ;;
