@@ -18,6 +18,7 @@
 #   KBOARD_TEST_KAFKA_LIBS    Kafka's jars, for tests that start brokers of their own and for Kafka's tools
 #   KBOARD_TEST_REDIS_SERVER  the redis-server executable, for the same
 #   KBOARD_TEST_CHROMIUM      the browser
+#   KBOARD_TEST_CLIENTS       where other people's clients are built, for tests/clients
 #   KBOARD_TEST_DIR           where the servers' logs are, and where tests put those of their own servers
 set -euo pipefail
 
@@ -25,6 +26,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 LIBS=$ROOT/target/kafka/libs
 FORMATTED=$ROOT/target/kafka/formatted
 SERVICES=$ROOT/target/services
+CLIENTS=$ROOT/target/clients
 START_TIMEOUT=90
 SERVERS_ONLY=no
 
@@ -68,6 +70,7 @@ missing_packages() {
     have cc && have make || echo build-essential
     [ "$SERVERS_ONLY" = no ] || return 0
     have promtool || echo prometheus
+    python3 -c 'import ensurepip, venv' 2>/dev/null || { echo python3; echo python3-venv; }
     have node && [ "$(major node --version)" -ge 18 ] || echo nodejs
     have npm || echo npm
     chromium_path >/dev/null || echo chromium
@@ -132,6 +135,14 @@ format_kafka() {
     rm -f "$properties"
 }
 
+# A virtual environment of our own: what else the machine has in Python stays out of it.
+fetch_python_clients() {
+    say "fetching the clients in Python"
+    rm -rf "$CLIENTS/python"
+    python3 -m venv "$CLIENTS/python" >&2 &&
+        "$CLIENTS/python/bin/pip" install -q --disable-pip-version-check -r "$ROOT/tests/clients/python/requirements.txt" >&2
+}
+
 fetch_browser_modules() {
     say "fetching the browser tests' modules"
     (cd "$ROOT/tests/browser" && npm ci --silent --no-fund --no-audit) >&2
@@ -148,6 +159,9 @@ install() {
     [ "$SERVERS_ONLY" = no ] || { exec 9>&-; return; }
     once_for "$ROOT/tests/browser/package-lock.json" "$ROOT/target/kafka/browser-modules" fetch_browser_modules ||
         die "no browser tests: npm failed"
+    mkdir -p "$CLIENTS"
+    once_for "$ROOT/tests/clients/python/requirements.txt" "$CLIENTS/python-fetched" fetch_python_clients ||
+        die "no clients in Python: venv or pip failed"
     [ -d "$ROOT/tests/browser/node_modules" ] || { rm -f "$ROOT/target/kafka/browser-modules"; die "node_modules went away: run again"; }
     exec 9>&-
 }
@@ -242,6 +256,7 @@ export KBOARD_TEST_REDIS=$REDIS
 export KBOARD_TEST_KAFKA_LIBS=$LIBS
 export KBOARD_TEST_REDIS_SERVER=$(command -v redis-server)
 export KBOARD_TEST_CHROMIUM=$(chromium_path || true)
+export KBOARD_TEST_CLIENTS=$CLIENTS
 export KBOARD_TEST_DIR=$dir
 ENV
     say "Kafka $KAFKA, $REDIS"

@@ -27,6 +27,11 @@ pub fn redis_server() -> PathBuf {
     provided("KBOARD_TEST_REDIS_SERVER").into()
 }
 
+/// Where the clients that are programs in other languages are built.
+pub fn clients() -> PathBuf {
+    provided("KBOARD_TEST_CLIENTS").into()
+}
+
 /// Where tests put the directories of their own servers; `tests/services.sh` ends whatever is left running in there.
 pub fn directory() -> PathBuf {
     provided("KBOARD_TEST_DIR").into()

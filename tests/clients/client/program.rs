@@ -1,0 +1,57 @@
+//! Clients that are programs of their own.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures::FutureExt;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::{Doer, Task};
+use crate::support::services;
+
+/// For one scenario on a busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A program in Python.
+pub fn python(file: &str) -> Doer {
+    program(vec![services::clients().join("python/bin/python"), sources().join("python").join(file)])
+}
+
+fn program(command: Vec<PathBuf>) -> Doer {
+    Box::new(move |task| run(command.clone(), task).boxed())
+}
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+async fn run(program: Vec<PathBuf>, task: Task) -> Result<Value, String> {
+    let mut command = Command::new(&program[0]);
+    command.args(&program[1..]).args([task.scenario.name(), &task.bootstrap, &task.name]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|error| format!("{}: {error}", program[0].display()))?;
+    let mut stdin = child.stdin.take().unwrap();
+    let input = task.input.to_string();
+    let write = async {
+        // One that needs no input may not read it.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+    };
+    let ended = timeout(LIMIT, async { tokio::join!(child.wait_with_output(), write).0 }).await;
+    let output = ended.map_err(|_| format!("takes longer than {LIMIT:?}"))?.unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    match serde_json::from_str(&stdout) {
+        Ok(saw) if output.status.success() => Ok(saw),
+        _ => Err(format!("{}\n{stdout}\n{}", output.status, end_of(&String::from_utf8_lossy(&output.stderr)))),
+    }
+}
+
+/// The end of what a program complained about.
+fn end_of(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}

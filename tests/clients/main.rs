@@ -1,0 +1,30 @@
+//! Other people's clients on Apache Kafka and on `kboard broker`: one test a client, which puts the client through the
+//! scenarios on both brokers at the same time, and compares what it saw with what it must have seen.
+//!
+//! - [`scenario`]: what is done, with which records, and what a client must tell of it
+//! - [`client`]: a client as the tests see it, and how one is put through the scenarios
+//! - [`cutting`]: a broker's address where connections break while records are under way
+//! - `python`, `node`, `go`, `rdkafka`: programs, one a client, that `tests/services.sh install` prepares
+//!
+//! # A program
+//! `PROGRAM SCENARIO BOOTSTRAP NAME` reads the scenario's input from its stdin and prints what the client saw, both as
+//! JSON; topics and groups it makes are called NAME. What varies from run to run by right it leaves out. Byte strings
+//! are in hexadecimal. A client that can't do a part of a scenario leaves that out as well, and its test says so with
+//! [`client::Client::without`].
+
+mod client;
+mod cutting;
+mod scenario;
+#[path = "../support/mod.rs"]
+mod support;
+
+use client::{Client, program};
+use scenario::Scenario;
+
+/// What every client can compress with that doesn't say otherwise.
+const CODECS: &[&str] = &["none", "gzip", "snappy", "lz4", "zstd"];
+
+#[tokio::test]
+async fn kafka_python() {
+    Client::new("kafka-python", program::python("kafka_python.py")).sees_kafka().await;
+}
