@@ -19,7 +19,6 @@ mod scenario;
 mod support;
 
 use client::{Client, program};
-use scenario::Scenario;
 
 /// What every client can compress with that doesn't say otherwise.
 const CODECS: &[&str] = &["none", "gzip", "snappy", "lz4", "zstd"];
@@ -27,4 +26,24 @@ const CODECS: &[&str] = &["none", "gzip", "snappy", "lz4", "zstd"];
 #[tokio::test]
 async fn kafka_python() {
     Client::new("kafka-python", program::python("kafka_python.py")).sees_kafka().await;
+}
+
+#[tokio::test]
+async fn confluent_kafka() {
+    Client::new("confluent-kafka", program::python("confluent.py")).sees_kafka().await;
+}
+
+#[tokio::test]
+async fn kafkajs() {
+    Client::new("kafkajs", program::node("kafkajs.mjs")).sees_kafka().await;
+}
+
+#[tokio::test]
+async fn franz_go() {
+    Client::new("franz-go", program::go("franz")).sees_kafka().await;
+}
+
+#[tokio::test]
+async fn sarama() {
+    Client::new("sarama", program::go("sarama")).sees_kafka().await;
 }

@@ -49,7 +49,7 @@ impl Scenario {
             Self::Codecs => json!({ "codecs": codecs, "records": all_kinds() }),
             Self::Group => json!({ "records": plain(120) }),
             Self::Times => json!({ "records": plain(6) }),
-            Self::Cut => json!({ "records": plain(200) }),
+            Self::Cut => json!({ "records": plain(500) }),
         }
     }
 
@@ -85,7 +85,7 @@ impl Scenario {
                 "earliest": 0,
                 "latest": 6,
             }),
-            Self::Cut => json!({ "values": values(&plain(200)) }),
+            Self::Cut => json!({ "values": values(&plain(500)) }),
         }
     }
 }

@@ -21,6 +21,16 @@ pub fn python(file: &str) -> Doer {
     program(vec![services::clients().join("python/bin/python"), sources().join("python").join(file)])
 }
 
+/// A program in JavaScript.
+pub fn node(file: &str) -> Doer {
+    program(vec!["node".into(), sources().join("node").join(file)])
+}
+
+/// A program in Go.
+pub fn go(name: &str) -> Doer {
+    program(vec![services::clients().join("go").join(name)])
+}
+
 fn program(command: Vec<PathBuf>) -> Doer {
     Box::new(move |task| run(command.clone(), task).boxed())
 }

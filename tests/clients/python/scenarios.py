@@ -1,19 +1,28 @@
 """The scenarios of tests/clients, for a client in Python: a module that has a `Client` with the methods used here."""
 
 import json
+import os
 import queue
 import sys
 import threading
 import time
+import traceback
 
 LIMIT_SECONDS = 60
 
 
 def main(client_type):
+    threading.excepthook = end_with
     scenario, bootstrap, name = sys.argv[1:]
     client = client_type(bootstrap)
     saw = globals()[scenario](client, name, json.load(sys.stdin))
     json.dump(saw, sys.stdout)
+
+
+def end_with(failure):
+    """Whoever waits for the thread would wait for ever."""
+    traceback.print_exception(failure.exc_value)
+    os._exit(1)
 
 
 def admin(client, name, _):
@@ -129,15 +138,15 @@ class Reader:
             self.values += self.member.poll()
             while not self.asked.empty():
                 self.asked.get()()
-                self.asked.task_done()
 
     def ask(self, action):
-        """Does `action` between two polls, and returns after it."""
-        self.asked.put(action)
-        self.asked.join()
+        """What `action` returns, which is done between two polls."""
+        answers = queue.Queue()
+        self.asked.put(lambda: answers.put(action()))
+        return answers.get()
 
     def owned(self):
-        return sorted(self.member.owned())
+        return sorted(self.ask(self.member.owned))
 
     def close(self):
         def close():
