@@ -12,12 +12,15 @@
 //! are in hexadecimal. A client that can't do a part of a scenario leaves that out as well, and its test says so with
 //! [`client::Client::without`].
 
+mod brokers;
 mod client;
 mod cutting;
+mod java;
 mod scenario;
 #[path = "../support/mod.rs"]
 mod support;
 
+use brokers::both_show;
 use client::{Client, program};
 
 /// What every client can compress with that doesn't say otherwise.
@@ -46,4 +49,19 @@ async fn franz_go() {
 #[tokio::test]
 async fn sarama() {
     Client::new("sarama", program::go("sarama")).sees_kafka().await;
+}
+
+#[tokio::test]
+async fn kafkas_own_tools_administrate() {
+    both_show(java::administration::expected(), java::administration::see).await;
+}
+
+#[tokio::test]
+async fn kafkas_own_tools_write_and_read() {
+    both_show(java::records::expected(), java::records::see).await;
+}
+
+#[tokio::test]
+async fn kafkas_own_tools_form_a_group() {
+    both_show(java::group::expected(), java::group::see).await;
 }

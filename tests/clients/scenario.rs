@@ -105,7 +105,12 @@ fn all_kinds() -> Vec<Value> {
         record(2, Some(b"no value"), None, &[]),
         record(3, Some(b""), Some(b""), &[]),
         record(4, Some(&binary), Some(&binary.repeat(20)), &[("bytes", &binary)]),
-        record(5, Some("Schlüssel".as_bytes()), Some("значение".as_bytes()), &[("twice", b"1"), ("twice", b"2"), ("", b"")]),
+        record(
+            5,
+            Some("Schlüssel".as_bytes()),
+            Some("значение".as_bytes()),
+            &[("twice", b"1"), ("twice", b"2"), ("", b"")],
+        ),
         record(6, Some(b"long"), Some(&b"abc".repeat(10_000)), &[]),
     ]
 }

@@ -5,9 +5,10 @@ pub mod program;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+use crate::brokers::Brokers;
 use crate::cutting::{CUTS, Cutting};
 use crate::scenario::Scenario;
-use crate::support::{Kboard, ports, services, unique};
+use crate::support::unique;
 
 /// What a client is asked to do.
 pub struct Task {
@@ -52,16 +53,10 @@ impl Client {
 
     /// It does what it does, and sees what it must see, on both brokers alike.
     pub async fn sees_kafka(self) {
-        let folder = tempfile::tempdir().unwrap();
-        let address = format!("127.0.0.1:{}", ports::free());
-        let data = folder.path().to_str().unwrap();
-        let arguments = ["broker", "--data", data, "--kafka-listen", &address].map(str::to_owned);
-        let _kboard = Kboard::broker(&arguments).await;
+        let brokers = Brokers::start().await;
         let mut failures = Vec::new();
         for scenario in Scenario::ALL {
-            let on_kafka = self.saw(scenario, services::kafka());
-            let on_kboard = self.saw(scenario, address.clone());
-            let (on_kafka, on_kboard) = tokio::join!(on_kafka, on_kboard);
+            let (on_kafka, on_kboard) = brokers.both(|bootstrap| self.saw(scenario, bootstrap)).await;
             let name = scenario.name();
             if on_kafka != on_kboard {
                 failures.push(format!("{name}: differs\n   Kafka: {on_kafka:?}\n  kboard: {on_kboard:?}"));
