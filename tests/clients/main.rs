@@ -21,7 +21,8 @@ mod scenario;
 mod support;
 
 use brokers::both_show;
-use client::{Client, program};
+use client::{Client, krafka, program, rskafka};
+use scenario::Scenario;
 
 /// What every client can compress with that doesn't say otherwise.
 const CODECS: &[&str] = &["none", "gzip", "snappy", "lz4", "zstd"];
@@ -49,6 +50,20 @@ async fn franz_go() {
 #[tokio::test]
 async fn sarama() {
     Client::new("sarama", program::go("sarama")).sees_kafka().await;
+}
+
+#[tokio::test]
+async fn krafka_in_rust() {
+    Client::new("krafka", krafka::krafka()).sees_kafka().await;
+}
+
+#[tokio::test]
+async fn rskafka_in_rust() {
+    Client::new("rskafka", rskafka::rskafka())
+        .only(&[Scenario::Admin, Scenario::Codecs, Scenario::Times])
+        .without(Scenario::Admin, &["unknown setting", "retention", "raised", "lowered", "deleted"])
+        .sees_kafka()
+        .await;
 }
 
 #[tokio::test]

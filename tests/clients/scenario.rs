@@ -137,3 +137,44 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
         text
     })
 }
+
+/// The bytes of a text that [`hexadecimal`] made.
+pub fn bytes(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().map(|digit| u8::try_from(digit.to_digit(16).unwrap()).unwrap()).collect();
+    digits.chunks(2).map(|pair| pair[0] * 16 + pair[1]).collect()
+}
+
+/// A record, for clients that are no programs of their own.
+#[derive(Clone)]
+pub struct Given {
+    pub timestamp: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Given {
+    /// The records of an input.
+    pub fn all(input: &Value) -> Vec<Self> {
+        let some = |value: &Value| value.as_str().map(bytes);
+        let record = |record: &Value| Self {
+            timestamp: record["timestamp"].as_i64().unwrap(),
+            key: some(&record["key"]),
+            value: some(&record["value"]),
+            headers: (record["headers"].as_array().unwrap().iter())
+                .map(|header| (header[0].as_str().unwrap().to_owned(), bytes(header[1].as_str().unwrap())))
+                .collect(),
+        };
+        input["records"].as_array().unwrap().iter().map(record).collect()
+    }
+
+    /// As programs tell it.
+    pub fn told(&self) -> Value {
+        json!({
+            "timestamp": self.timestamp,
+            "key": self.key.as_deref().map(hexadecimal),
+            "value": self.value.as_deref().map(hexadecimal),
+            "headers": self.headers.iter().map(|(name, value)| json!([name, hexadecimal(value)])).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -17,6 +17,11 @@ pub fn kafka_libs() -> PathBuf {
     provided("KBOARD_TEST_KAFKA_LIBS").into()
 }
 
+/// The classes that Kafka's tools load, for JVMs to start quickly.
+pub fn kafka_tools_archive() -> PathBuf {
+    kafka_libs().with_file_name("tools.jsa")
+}
+
 /// A Kafka data directory, formatted and empty, to be copied.
 pub fn kafka_formatted() -> PathBuf {
     kafka_libs().with_file_name("formatted")

@@ -1,14 +1,22 @@
 //! A client, and how it is put through the scenarios on both brokers.
 
+pub mod krafka;
 pub mod program;
+pub mod rskafka;
 
-use futures::future::BoxFuture;
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::brokers::Brokers;
 use crate::cutting::{CUTS, Cutting};
 use crate::scenario::Scenario;
 use crate::support::unique;
+
+/// For one scenario on a busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What a client is asked to do.
 pub struct Task {
@@ -23,12 +31,13 @@ pub struct Task {
 }
 
 /// Does a task and gives what the client saw.
-pub type Doer = Box<dyn Fn(Task) -> BoxFuture<'static, Result<Value, String>>>;
+pub type Doer = Box<dyn Fn(Task) -> LocalBoxFuture<'static, Result<Value, String>>>;
 
 /// A client, and what it can't do.
 pub struct Client {
     name: &'static str,
     does: Doer,
+    scenarios: Vec<Scenario>,
     codecs: Vec<&'static str>,
     without: Vec<(&'static str, &'static str)>,
 }
@@ -36,18 +45,18 @@ pub struct Client {
 impl Client {
     /// One that can do all.
     pub fn new(name: &'static str, does: Doer) -> Self {
-        Self { name, does, codecs: crate::CODECS.to_vec(), without: Vec::new() }
+        Self { name, does, scenarios: Scenario::ALL.to_vec(), codecs: crate::CODECS.to_vec(), without: Vec::new() }
     }
 
-    /// But this part of this scenario: it has no API for it.
-    pub fn without(mut self, scenario: Scenario, part: &'static str) -> Self {
-        self.without.push((scenario.name(), part));
+    /// But only these scenarios: it has no APIs for the others.
+    pub fn only(mut self, scenarios: &[Scenario]) -> Self {
+        self.scenarios = scenarios.to_vec();
         self
     }
 
-    /// But this codec.
-    pub fn without_codec(mut self, codec: &str) -> Self {
-        self.codecs.retain(|other| *other != codec);
+    /// But for these parts of a scenario.
+    pub fn without(mut self, scenario: Scenario, parts: &[&'static str]) -> Self {
+        self.without.extend(parts.iter().map(|part| (scenario.name(), *part)));
         self
     }
 
@@ -55,7 +64,7 @@ impl Client {
     pub async fn sees_kafka(self) {
         let brokers = Brokers::start().await;
         let mut failures = Vec::new();
-        for scenario in Scenario::ALL {
+        for &scenario in &self.scenarios {
             let (on_kafka, on_kboard) = brokers.both(|bootstrap| self.saw(scenario, bootstrap)).await;
             let name = scenario.name();
             if on_kafka != on_kboard {
@@ -75,15 +84,19 @@ impl Client {
         let name = unique(&format!("{}-{}", self.name, scenario.name()));
         let input = scenario.input(&self.codecs);
         if !matches!(scenario, Scenario::Cut) {
-            return (self.does)(Task { scenario, bootstrap, name, input }).await;
+            return self.does(Task { scenario, bootstrap, name, input }).await;
         }
         let cutting = Cutting::before(&bootstrap).await;
         let bootstrap = cutting.address().to_owned();
-        let saw = (self.does)(Task { scenario, bootstrap, name, input }).await?;
+        let saw = self.does(Task { scenario, bootstrap, name, input }).await?;
         if cutting.cuts() < CUTS {
             return Err(format!("connections broke {} times only: fewer records a request", cutting.cuts()));
         }
         Ok(saw)
+    }
+
+    async fn does(&self, task: Task) -> Result<Value, String> {
+        timeout(LIMIT, (self.does)(task)).await.unwrap_or_else(|_| Err(format!("takes longer than {LIMIT:?}")))
     }
 
     /// Where `saw` isn't what was expected. What clients tell beyond that is only compared.

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
+import { isDeepStrictEqual } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { text } from "node:stream/consumers";
 import * as zstd from "@bokuweb/zstd-wasm";
@@ -45,7 +46,7 @@ async function administrate() {
   const saw = {};
   const configEntries = [{ name: "retention.ms", value: "3600000" }];
   await create(name, 3, configEntries);
-  saw.partitions = await partitions();
+  saw.partitions = await settled(partitions, [0, 1, 2]);
   const listed = (await admin.listTopics()).includes(name);
   saw.again = await error(() => create(name, 3));
   saw["unknown setting"] = await error(() => create(`${name}-x`, 1, [{ name: "no.such.setting", value: "1" }]));
@@ -57,9 +58,9 @@ async function administrate() {
   saw.retention = [await retention()];
   const changed = [{ name: "retention.ms", value: "7200000" }];
   await admin.alterConfigs({ validateOnly: false, resources: [{ ...topic, configEntries: changed }] });
-  saw.retention.push(await retention());
+  saw.retention.push(await settled(retention, "7200000"));
   await raise(5);
-  saw.raised = await partitions();
+  saw.raised = await settled(partitions, [0, 1, 2, 3, 4]);
   saw.lowered = await error(() => raise(2));
   await admin.deleteTopics({ topics: [name] });
   await eventually(async () => !(await admin.listTopics()).includes(name));
@@ -247,6 +248,12 @@ async function error(action) {
     assert(code !== undefined, error);
     return code;
   }
+}
+
+/** What `read` gives once it is what was asked for: Kafka tells of changes a moment later. */
+async function settled(read, expected) {
+  await eventually(async () => isDeepStrictEqual(await read().catch(() => undefined), expected));
+  return expected;
 }
 
 async function eventually(condition) {

@@ -28,15 +28,15 @@ def end_with(failure):
 def admin(client, name, _):
     saw = {}
     client.create(name, 3, {"retention.ms": "3600000"})
-    saw["partitions"] = client.partitions(name)
+    saw["partitions"] = settled(lambda: client.partitions(name), [0, 1, 2])
     listed = name in client.topics()
     saw["again"] = client.error(lambda: client.create(name, 3, {}))
     saw["unknown setting"] = client.error(lambda: client.create(name + "-x", 1, {"no.such.setting": "1"}))
     retention = client.setting(name, "retention.ms")
     client.set(name, "retention.ms", "7200000")
-    saw["retention"] = [retention, client.setting(name, "retention.ms")]
+    saw["retention"] = [retention, settled(lambda: client.setting(name, "retention.ms"), "7200000")]
     client.raise_partitions(name, 5)
-    saw["raised"] = client.partitions(name)
+    saw["raised"] = settled(lambda: client.partitions(name), [0, 1, 2, 3, 4])
     saw["lowered"] = client.error(lambda: client.raise_partitions(name, 2))
     client.delete(name)
     eventually(lambda: name not in client.topics())
@@ -161,6 +161,20 @@ def read_all(readers, count):
     eventually(lambda: sum(len(reader.values) for reader in readers) >= count)
     for reader in readers:
         reader.ask(reader.member.commit)
+
+
+def settled(read, expected):
+    """What `read` gives once it is what was asked for: Kafka tells of changes a moment later."""
+
+    def is_expected():
+        try:
+            return read() == expected
+        except Exception as error:
+            print("not yet:", error, file=sys.stderr)
+            return False
+
+    eventually(is_expected)
+    return expected
 
 
 def eventually(condition):

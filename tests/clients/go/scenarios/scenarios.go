@@ -127,15 +127,16 @@ func Main(connect func(bootstrap string) Client) {
 
 func admin(client Client, name string, _ input) saw {
 	Must(client.Create(name, 3, map[string]string{"retention.ms": "3600000"}))
-	saw := saw{"partitions": partitions(client, name)}
+	saw := saw{"partitions": settled(client, name, 3)}
 	listed := slices.Contains(client.Topics(), name)
 	saw["again"] = client.Error(client.Create(name, 3, nil))
 	saw["unknown setting"] = client.Error(client.Create(name+"-x", 1, map[string]string{"no.such.setting": "1"}))
 	retention := client.Setting(name, "retention.ms")
 	client.Set(name, "retention.ms", "7200000")
-	saw["retention"] = []string{retention, client.Setting(name, "retention.ms")}
+	Eventually("the setting is told", func() bool { return client.Setting(name, "retention.ms") == "7200000" })
+	saw["retention"] = []string{retention, "7200000"}
 	Must(client.RaisePartitions(name, 5))
-	saw["raised"] = partitions(client, name)
+	saw["raised"] = settled(client, name, 5)
 	saw["lowered"] = client.Error(client.RaisePartitions(name, 2))
 	client.Delete(name)
 	Eventually("the deleted topic is gone", func() bool { return !slices.Contains(client.Topics(), name) })
@@ -145,9 +146,13 @@ func admin(client Client, name string, _ input) saw {
 	return saw
 }
 
-func partitions(client Client, topic string) []int {
-	partitions, err := client.Partitions(topic)
-	Must(err)
+// The partitions, once there are as many as were asked for: Kafka tells of changes a moment later.
+func settled(client Client, topic string, count int) []int {
+	var partitions []int
+	Eventually("the partitions are told", func() bool {
+		partitions, _ = client.Partitions(topic)
+		return len(partitions) == count
+	})
 	slices.Sort(partitions)
 	return partitions
 }
