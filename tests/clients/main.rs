@@ -16,6 +16,7 @@ mod brokers;
 mod client;
 mod cutting;
 mod java;
+mod kcat;
 mod scenario;
 #[path = "../support/mod.rs"]
 mod support;
@@ -64,6 +65,11 @@ async fn rskafka_in_rust() {
         .without(Scenario::Admin, &["unknown setting", "retention", "raised", "lowered", "deleted"])
         .sees_kafka()
         .await;
+}
+
+#[tokio::test]
+async fn kcat_in_a_shell() {
+    both_show(kcat::expected(), kcat::see).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
-use krafka::admin::{AdminClient, ConfigOp, ConfigResource, NewTopic, OffsetSpec};
+use krafka::admin::{AdminClient, ConfigOp, ConfigResource, ListOffsetsOptions, NewTopic, OffsetSpec};
 use krafka::consumer::{AutoOffsetReset, Consumer, ConsumerRecord, TopicPartition};
 use krafka::error::{ErrorCode, KrafkaError, Result};
 use krafka::{Compression, Kafka, Record};
@@ -206,7 +206,9 @@ impl Client {
 
     async fn offset(&self, topic: &str, spec: OffsetSpec) -> Result<Option<i64>> {
         let asked = [(TopicPartition::new(topic, 0), spec)];
-        match only(self.admin.list_offsets(asked, Default::default()).await?) {
+        // For this long krafka asks again where there is no offset: it takes the answer for one to be retried.
+        let options = ListOffsetsOptions::default().timeout(Duration::from_secs(2));
+        match only(self.admin.list_offsets(asked, options).await?) {
             Ok(found) => Ok(Some(found.offset)),
             // What krafka makes of an answer without an offset.
             Err(KrafkaError::Broker { code: ErrorCode::OffsetNotAvailable, .. }) => Ok(None),
