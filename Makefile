@@ -34,6 +34,7 @@ bench: ## the load programs behind the figures in the README
 .PHONY: lint
 lint: ## formatting, clippy with warnings as errors, shell scripts, monitoring files
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path tests/clients/rdkafka/Cargo.toml
 	cargo clippy --all-targets --locked -- -D warnings
 	git ls-files '*.sh' .ci/run | xargs -n1 bash -n
 	tests/services.sh install

@@ -166,6 +166,13 @@ build_go_clients() {
     (cd "$ROOT/tests/clients/go" && GOTOOLCHAIN=local GOFLAGS=-buildvcs=false "$go" build -o "$CLIENTS/go/" ./franz ./sarama) >&2
 }
 
+# librdkafka itself is built only once: its sources don't change with ours.
+build_rdkafka_client() {
+    say "building the client on rdkafka"
+    have cargo || { say "no cargo: install Rust"; return 1; }
+    cargo build -q --locked --manifest-path "$ROOT/tests/clients/rdkafka/Cargo.toml" --target-dir "$CLIENTS/rdkafka" >&2
+}
+
 # What Kafka's tools load at every start, in a form that is loaded at once: they start in half the time. A JVM ignores
 # an archive that isn't there or doesn't fit.
 archive_tools() {
@@ -276,6 +283,8 @@ install() {
         die "no clients in Python: venv or pip failed"
     once_for <(cat "$ROOT"/tests/clients/go/go.* "$ROOT"/tests/clients/go/*/*.go) "$CLIENTS/go-built" build_go_clients ||
         die "no clients in Go: it could not be fetched or failed to build them"
+    once_for <(cat "$ROOT"/tests/clients/rdkafka/Cargo.* "$ROOT"/tests/clients/rdkafka/src/*.rs) "$CLIENTS/rdkafka-built" \
+        build_rdkafka_client || die "no client on rdkafka: it failed to build"
     exec 9>&-
 }
 

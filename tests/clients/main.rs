@@ -54,6 +54,11 @@ async fn sarama() {
 }
 
 #[tokio::test]
+async fn rdkafka() {
+    Client::new("rdkafka", program::rdkafka()).sees_kafka().await;
+}
+
+#[tokio::test]
 async fn krafka_in_rust() {
     Client::new("krafka", krafka::krafka()).sees_kafka().await;
 }

@@ -21,6 +21,11 @@ pub fn node(file: &str) -> Doer {
     program(vec!["node".into(), sources().join("node").join(file)])
 }
 
+/// The program on rdkafka.
+pub fn rdkafka() -> Doer {
+    program(vec![services::clients().join("rdkafka/debug/rdkafka-client")])
+}
+
 /// A program in Go.
 pub fn go(name: &str) -> Doer {
     program(vec![services::clients().join("go").join(name)])
