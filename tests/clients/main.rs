@@ -4,6 +4,7 @@
 //! - [`scenario`]: what is done, with which records, and what a client must tell of it
 //! - [`client`]: a client as the tests see it, and how one is put through the scenarios
 //! - [`cutting`]: a broker's address where connections break while records are under way
+//! - [`java`], [`kcat`]: tools, which print what they see; [`brokers`]: the two brokers
 //! - `python`, `node`, `go`, `rdkafka`: programs, one a client, that `tests/services.sh install` prepares
 //!
 //! # A program

@@ -102,7 +102,9 @@ func Some(b []byte) *Bytes {
 
 func (h Header) MarshalJSON() ([]byte, error) { return json.Marshal([]any{h.Name, h.Value}) }
 
-func (h *Header) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &[]any{&h.Name, &h.Value}) }
+func (h *Header) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, &[]any{&h.Name, &h.Value})
+}
 
 type input struct {
 	Codecs  []string `json:"codecs"`
