@@ -46,6 +46,7 @@ fuzz: ## every fuzz target for a minute, on nightly: make fuzz ARGS='recovery 60
 .PHONY: lint
 lint: ## formatting, clippy with warnings as errors, shell scripts, monitoring files
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path tests/clients/rdkafka/Cargo.toml
 	cargo clippy --all-targets --locked -- -D warnings
 	git ls-files '*.sh' .ci/run | xargs -n1 bash -n
 	tests/services.sh install

@@ -1,15 +1,14 @@
-//! The embedded broker as people use it: `kboard broker`, with kboard, kcat and Kafka's own tools as clients. The suites of
-//! the other files run on it, too: see tests/run.sh.
+//! The embedded broker as people use it: `kboard broker`, with kboard as its client. The suites of the other files
+//! run on it, too: see tests/run.sh. Other people's clients are in tests/clients.
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::kboard::telemetry::metrics;
 use support::board::{self, shows_each_once};
 use support::embedded::arguments;
-use support::{Chance, Embedded, Load, Stack, eventually, kboard, ports, rounds, tools};
+use support::{Chance, Embedded, Load, Stack, eventually, kboard, ports, rounds};
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -59,24 +58,6 @@ async fn a_board_loses_and_repeats_nothing_when_its_broker_is_killed() {
     let acknowledged = load.stop().await;
     shows_each_once(&stack, &board, &acknowledged, RECOVERY).await;
     board::caught_up(&stack, SOON).await;
-}
-
-#[tokio::test]
-async fn kcat_and_kafkas_own_tools_work_with_it() {
-    let broker = Embedded::start().await;
-    broker.ok(&["topics", "create", "orders", "--partitions", "3"]).await;
-    assert_eq!(tools::kafka_topics(&broker.address, &["--list"]).await.trim(), "orders");
-    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
-        tools::kcat(&broker.address, &["-P", "-t", "orders", "-z", codec], &format!("{codec}\n")).await;
-    }
-    let read = tools::kcat(&broker.address, &["-C", "-t", "orders", "-e", "-q"], "").await;
-    let read: BTreeSet<&str> = read.lines().collect();
-    assert_eq!(read, BTreeSet::from(["gzip", "lz4", "none", "snappy", "zstd"]));
-    broker.ok(&["consume", "--topic", "orders", "--group", "audit", "--from", "earliest", "-n", "5"]).await;
-    let described = tools::kafka_consumer_groups(&broker.address, &["--describe", "--group", "audit"]).await;
-    assert_eq!(described.lines().filter(|line| line.starts_with("audit")).count(), 3, "{described}");
-    let described = tools::kafka_topics(&broker.address, &["--describe", "--topic", "orders"]).await;
-    assert!(described.contains("PartitionCount: 3\tReplicationFactor: 1"), "{described}");
 }
 
 #[tokio::test]

@@ -20,13 +20,16 @@
 #   KBOARD_TEST_REDIS_SERVER  the redis-server executable, for the same
 #   KBOARD_TEST_CHROMIUM      the browser
 #   KBOARD_TEST_FAKETIME      the library that makes a process's clock jump
+#   KBOARD_TEST_CLIENTS       where other people's clients are built, for tests/clients
 #   KBOARD_TEST_DIR           where the servers' logs are, and where tests put those of their own servers
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 LIBS=$ROOT/target/kafka/libs
 FORMATTED=$ROOT/target/kafka/formatted
+TOOLS=$ROOT/target/kafka/tools.jsa
 SERVICES=$ROOT/target/services
+CLIENTS=$ROOT/target/clients
 START_TIMEOUT=90
 ONLY=
 
@@ -80,6 +83,8 @@ missing_packages() {
     have kcat || echo kcat
     [ "$ONLY" != servers ] || return 0
     have promtool || echo prometheus
+    have go || echo golang-go
+    python3 -c 'import ensurepip, venv' 2>/dev/null || { echo python3; echo python3-venv; }
     have node && [ "$(major node --version)" -ge 18 ] || echo nodejs
     have npm || echo npm
     chromium_path >/dev/null || echo chromium
@@ -145,6 +150,130 @@ format_kafka() {
     rm -f "$properties"
 }
 
+# A virtual environment of our own: what else the machine has in Python stays out of it.
+fetch_python_clients() {
+    say "fetching the clients in Python"
+    rm -rf "$CLIENTS/python"
+    python3 -m venv "$CLIENTS/python" >&2 &&
+        "$CLIENTS/python/bin/pip" install -q --disable-pip-version-check -r "$ROOT/tests/clients/python/requirements.txt" >&2
+}
+
+# The go command that the clients need: this machine's or, where that is older, the one they ask for. Every Go since
+# 1.11 can fetch that as a module, with its checksum; only what makes it executable gets lost.
+go_command() {
+    local wanted here toolchain
+    wanted=$(sed -n 's/^go //p' "$ROOT/tests/clients/go/go.mod")
+    here=$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//')
+    [ "$(printf '%s\n' "$wanted" "$here" | sort -V | head -1)" != "$wanted" ] || { command -v go; return; }
+    say "fetching Go $wanted, this machine's is $here"
+    toolchain=$(cd / && GOTOOLCHAIN=local GOFLAGS='' go mod download -json \
+        "golang.org/toolchain@v0.0.1-go$wanted.linux-$(go env GOHOSTARCH)" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+    chmod +x "$toolchain"/bin/* "$toolchain"/pkg/tool/*/* || return
+    echo "$toolchain/bin/go"
+}
+
+build_go_clients() {
+    local go
+    say "building the clients in Go"
+    go=$(go_command) && [ -n "$go" ] || return
+    (cd "$ROOT/tests/clients/go" && GOTOOLCHAIN=local GOFLAGS=-buildvcs=false "$go" build -o "$CLIENTS/go/" ./franz ./sarama) >&2
+}
+
+# librdkafka itself is built only once: its sources don't change with ours.
+build_rdkafka_client() {
+    say "building the client on rdkafka"
+    have cargo || { say "no cargo: install Rust"; return 1; }
+    cargo build -q --locked --manifest-path "$ROOT/tests/clients/rdkafka/Cargo.toml" --target-dir "$CLIENTS/rdkafka" >&2
+}
+
+# What Kafka's tools load at every start, in a form that is loaded at once: they start in half the time. A JVM ignores
+# an archive that isn't there or doesn't fit.
+archive_tools() {
+    say "archiving the classes of Kafka's tools"
+    rm -f "$TOOLS"
+    java -XX:+UseSerialGC -XX:ArchiveClassesAtExit="$TOOLS" -cp "$LIBS/*" org.apache.kafka.tools.BrokerApiVersionsCommand \
+        --bootstrap-server 127.0.0.1:1 >/dev/null 2>&1 || true # there is no broker
+    [ -e "$TOOLS" ]
+}
+
+fetch_node_modules() {
+    say "fetching the modules of $1"
+    (cd "$ROOT/$1" && npm ci --silent --no-fund --no-audit) >&2
+}
+
+# The modules of a folder, which may have been deleted since they were fetched.
+node_modules() {
+    local folder=$1 stamp=$2
+    [ -d "$ROOT/$folder/node_modules" ] || rm -f "$stamp"
+    once_for "$ROOT/$folder/package-lock.json" "$stamp" fetch_node_modules "$folder" || die "no modules for $folder: npm failed"
+}
+
+install() {
+    local policy=/usr/sbin/policy-rc.d status=0 package
+    [ "$(id -u)" = 0 ] || have sudo || die "not root and no sudo: can't install $*"
+    have apt-get || die "no apt-get here: install $* by hand"
+    say "installing $*"
+    if [ -e "$policy" ]; then policy=; else
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod +x "$policy"
+    fi
+    get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >&2; }
+    # One name that the distribution doesn't know must not keep the others away.
+    get "$@" || for package in "$@"; do get "$package" || status=1; done
+    [ -z "$policy" ] || as_root rm -f "$policy"
+    return "$status"
+}
+
+install_packages() {
+    local packages missing
+    [ -n "$(missing_packages)" ] || return 0
+    # The lists first: which packages there are decides which are asked for.
+    as_root apt-get -qq update >&2 || say "apt-get update failed"
+    mapfile -t packages < <(missing_packages)
+    apt_install "${packages[@]}" || say "apt-get failed"
+    missing=$(missing_packages | tr '\n' ' ')
+    [ -z "$missing" ] ||
+        die "still missing or too old, install by hand: $missing(Java 17, Node 18, and a Chromium or Chrome that is no snap)"
+}
+
+# Copies FILE's checksum to STAMP after "$@" succeeded; does nothing when it is already there.
+once_for() {
+    local file=$1 stamp=$2 sum
+    shift 2
+    sum=$(cksum <"$file")
+    [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return
+    "$@" || return
+    printf '%s\n' "$sum" >"$stamp"
+}
+
+fetch_kafka() {
+    say "fetching Kafka's jars"
+    rm -rf "$LIBS"
+    mvn -q -B -f "$ROOT/tests/kafka/pom.xml" dependency:copy-dependencies >&2 || return
+    [ -n "$(ls "$LIBS"/kafka_*.jar 2>/dev/null)" ] || { say "Maven brought no Kafka"; return 1; }
+}
+
+# Formatting a data directory costs a JVM or two; done once, every broker starts from a copy.
+format_kafka() {
+    local properties id
+    rm -rf "$FORMATTED"
+    mkdir -p "$FORMATTED"
+    properties=$(mktemp)
+    server_properties 9092 9093 "$FORMATTED" >"$properties"
+    id=$(java -cp "$LIBS/*" kafka.tools.StorageTool random-uuid 2>/dev/null) &&
+        java -cp "$LIBS/*" kafka.tools.StorageTool format -t "$id" -c "$properties" >"$FORMATTED.log" 2>&1 ||
+        { tail -20 "$FORMATTED.log" >&2; rm -f "$properties"; return 1; }
+    rm -f "$properties"
+}
+
+# A virtual environment of our own: what else the machine has in Python stays out of it.
+fetch_python_clients() {
+    say "fetching the clients in Python"
+    rm -rf "$CLIENTS/python"
+    python3 -m venv "$CLIENTS/python" >&2 &&
+        "$CLIENTS/python/bin/pip" install -q --disable-pip-version-check -r "$ROOT/tests/clients/python/requirements.txt" >&2
+}
+
 fetch_browser_modules() {
     say "fetching the browser tests' modules"
     (cd "$ROOT/tests/browser" && npm ci --silent --no-fund --no-audit) >&2
@@ -160,9 +289,16 @@ install() {
     once_for "$ROOT/tests/kafka/pom.xml" "$ROOT/target/kafka/fetched" fetch_kafka || die "no Kafka: Maven failed"
     once_for "$ROOT/target/kafka/fetched" "$ROOT/target/kafka/is-formatted" format_kafka || die "can't format Kafka's data"
     [ "$ONLY" != servers ] || { exec 9>&-; return; }
-    once_for "$ROOT/tests/browser/package-lock.json" "$ROOT/target/kafka/browser-modules" fetch_browser_modules ||
-        die "no browser tests: npm failed"
-    [ -d "$ROOT/tests/browser/node_modules" ] || { rm -f "$ROOT/target/kafka/browser-modules"; die "node_modules went away: run again"; }
+    once_for "$ROOT/target/kafka/fetched" "$ROOT/target/kafka/tools-archived" archive_tools || say "Kafka's tools will start slowly"
+    mkdir -p "$CLIENTS"
+    node_modules tests/browser "$ROOT/target/kafka/browser-modules"
+    node_modules tests/clients/node "$CLIENTS/node-fetched"
+    once_for "$ROOT/tests/clients/python/requirements.txt" "$CLIENTS/python-fetched" fetch_python_clients ||
+        die "no clients in Python: venv or pip failed"
+    once_for <(cat "$ROOT"/tests/clients/go/go.* "$ROOT"/tests/clients/go/*/*.go) "$CLIENTS/go-built" build_go_clients ||
+        die "no clients in Go: it could not be fetched or failed to build them"
+    once_for <(cat "$ROOT"/tests/clients/rdkafka/Cargo.* "$ROOT"/tests/clients/rdkafka/src/*.rs) "$CLIENTS/rdkafka-built" \
+        build_rdkafka_client || die "no client on rdkafka: it failed to build"
     exec 9>&-
 }
 
@@ -257,6 +393,7 @@ export KBOARD_TEST_KAFKA_LIBS=$LIBS
 export KBOARD_TEST_REDIS_SERVER=$(command -v redis-server)
 export KBOARD_TEST_CHROMIUM=$(chromium_path || true)
 export KBOARD_TEST_FAKETIME=$(faketime_path || true)
+export KBOARD_TEST_CLIENTS=$CLIENTS
 export KBOARD_TEST_DIR=$dir
 ENV
     say "Kafka $KAFKA, $REDIS"

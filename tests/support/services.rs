@@ -17,6 +17,11 @@ pub fn kafka_libs() -> PathBuf {
     provided("KBOARD_TEST_KAFKA_LIBS").into()
 }
 
+/// The classes that Kafka's tools load, for JVMs to start quickly.
+pub fn kafka_tools_archive() -> PathBuf {
+    kafka_libs().with_file_name("tools.jsa")
+}
+
 /// A Kafka data directory, formatted and empty, to be copied.
 pub fn kafka_formatted() -> PathBuf {
     kafka_libs().with_file_name("formatted")
@@ -35,6 +40,11 @@ pub fn are_embedded() -> bool {
 /// The library that makes a process's clock jump.
 pub fn faketime() -> PathBuf {
     provided("KBOARD_TEST_FAKETIME").into()
+}
+
+/// Where the clients that are programs in other languages are built.
+pub fn clients() -> PathBuf {
+    provided("KBOARD_TEST_CLIENTS").into()
 }
 
 /// Where tests put the directories of their own servers; `tests/services.sh` ends whatever is left running in there.

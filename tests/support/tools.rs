@@ -1,5 +1,6 @@
 //! Other people's tools, to see kboard as they see it: Kafka's own (Java), kcat, redis-cli.
 
+use std::ffi::OsString;
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt;
@@ -19,13 +20,19 @@ pub async fn kafka_consumer_groups(bootstrap: &str, arguments: &[&str]) -> Strin
 
 /// What a Java tool of Kafka's prints.
 pub async fn kafka_tool(class: &str, bootstrap: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new("java");
-    command
-        .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
-        .arg(services::kafka_libs().join("*"))
-        .args([class, "--bootstrap-server", bootstrap])
-        .args(arguments);
+    let mut command = java(class);
+    command.args(["--bootstrap-server", bootstrap]).args(arguments);
     output(command, "").await
+}
+
+/// A Java tool of Kafka's, in a JVM that starts quickly.
+pub fn java(class: &str) -> Command {
+    let mut archive = OsString::from("-XX:SharedArchiveFile=");
+    archive.push(services::kafka_tools_archive());
+    let mut command = Command::new("java");
+    command.arg(archive).args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]);
+    command.arg(services::kafka_libs().join("*")).arg(class);
+    command
 }
 
 /// What kcat prints, `input` being its stdin.
