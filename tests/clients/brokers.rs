@@ -3,30 +3,23 @@
 use std::future::Future;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::support::{Kboard, ports, services};
+use crate::support::{Embedded, services};
 
 /// Apache Kafka, which all tests share, and a `kboard broker` of the test's own.
 pub struct Brokers {
-    embedded: String,
-    _kboard: Kboard,
-    _folder: TempDir,
+    kboard: Embedded,
 }
 
 impl Brokers {
     /// Starts kboard's.
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let embedded = format!("127.0.0.1:{}", ports::free());
-        let data = folder.path().to_str().unwrap();
-        let arguments = ["broker", "--data", data, "--kafka-listen", &embedded].map(str::to_owned);
-        Self { _kboard: Kboard::broker(&arguments).await, embedded, _folder: folder }
+        Self { kboard: Embedded::start().await }
     }
 
     /// What `see` sees on both at the same time: on Kafka, on kboard.
     pub async fn both<T, F: Future<Output = T>>(&self, see: impl Fn(String) -> F) -> (T, T) {
-        tokio::join!(see(services::kafka()), see(self.embedded.clone()))
+        tokio::join!(see(services::kafka()), see(self.kboard.address.clone()))
     }
 }
 

@@ -30,7 +30,7 @@ const VERIFIABLE_PRODUCER: &str = "org.apache.kafka.tools.VerifiableProducer";
 const VERIFIABLE_CONSUMER: &str = "org.apache.kafka.tools.VerifiableConsumer";
 
 /// For what many JVMs on a busy machine do.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// Topics and their settings: kafka-topics, kafka-configs, kafka-delete-records, kafka-log-dirs, kafka-broker-api-versions.
 pub mod administration {

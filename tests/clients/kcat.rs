@@ -12,7 +12,7 @@ use crate::CODECS;
 use crate::cutting::{CUTS, Cutting};
 use crate::support::{eventually, tools, unique};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// What is printed. A record is offset, timestamp, key, value and headers.
 pub fn expected() -> Value {

@@ -16,7 +16,7 @@ use super::{Doer, Task};
 use crate::scenario::{Given, Scenario, hexadecimal};
 use crate::support::eventually;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// The client.
 pub fn krafka() -> Doer {

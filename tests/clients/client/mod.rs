@@ -16,7 +16,7 @@ use crate::scenario::Scenario;
 use crate::support::unique;
 
 /// For one scenario on a busy machine.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// What a client is asked to do.
 pub struct Task {
@@ -68,7 +68,8 @@ impl Client {
             let (on_kafka, on_kboard) = brokers.both(|bootstrap| self.saw(scenario, bootstrap)).await;
             let name = scenario.name();
             if on_kafka != on_kboard {
-                failures.push(format!("{name}: differs\n   Kafka: {on_kafka:?}\n  kboard: {on_kboard:?}"));
+                let (on_kafka, on_kboard) = (format!("{on_kafka:?}"), format!("{on_kboard:?}"));
+                failures.push(format!("{name}: differs\n   Kafka: {on_kafka:.2000}\n  kboard: {on_kboard:.2000}"));
             }
             for (broker, saw) in [("Kafka", on_kafka), ("kboard", on_kboard)] {
                 match saw {

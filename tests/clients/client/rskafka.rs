@@ -17,7 +17,7 @@ use crate::support::eventually;
 
 /// For a topic to be made, and gone.
 const TIMEOUT_MS: i32 = 10_000;
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// The client.
 pub fn rskafka() -> Doer {

@@ -11,7 +11,7 @@ const require = createRequire(import.meta.url);
 const { CompressionTypes, CompressionCodecs, ConfigResourceTypes, Kafka, logLevel } = require("kafkajs");
 const lz4 = require("lz4-napi");
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 180_000;
 
 const CODECS = {
   none: CompressionTypes.None,

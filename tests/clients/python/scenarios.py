@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 180
 
 
 def main(client_type):

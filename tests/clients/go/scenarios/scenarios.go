@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-const limit = 60 * time.Second
+const limit = 180 * time.Second
 
 // Client does what the scenarios need. What fails ends the program, but for the errors of the broker that are returned.
 type Client interface {
