@@ -94,4 +94,13 @@ async fn what_is_declared_of_the_broker_is_exported() {
         broker.kboard.metric("kboard_broker_requests_total", &[r#"api="CreateTopics""#, r#"error="none""#]).await
             >= 1.0
     );
+    broker.ok(&["produce", "--topic", "orders", "-n", "10", "a record"]).await;
+    broker.ok(&["consume", "--topic", "orders", "--group", "audit", "--from", "earliest", "-n", "1"]).await;
+    eventually("the log's size and the group's state", SOON, async || {
+        let bytes = broker.kboard.metric("kboard_broker_log_bytes", &[r#"topic="orders""#]).await;
+        let groups = broker.kboard.metric("kboard_broker_groups", &[r#"state="Empty""#]).await;
+        (bytes > 80.0 && groups == 1.0).then_some(())
+    })
+    .await;
+    assert_eq!(broker.kboard.metric("kboard_broker_partitions", &[]).await, 1.0);
 }

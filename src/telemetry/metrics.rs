@@ -85,6 +85,9 @@ metrics! {
     BROKER_DURATION = Kind::Histogram(BROKER_LATENCY), "kboard_broker_request_duration_seconds", ["api"], "Seconds from a request's last byte until its answer was ready, waiting for records or members included";
     BROKER_MALFORMED = Kind::Counter, "kboard_broker_malformed_requests_total", [], "Connections closed because of a request that can't be understood";
     BROKER_CONNECTIONS = Kind::Gauge, "kboard_broker_connections", [], "Connections to the embedded broker";
+    BROKER_LOG_BYTES = Kind::Gauge, "kboard_broker_log_bytes", ["topic"], "Bytes of a topic's records on the embedded broker; 0 once the topic is deleted";
+    BROKER_PARTITIONS = Kind::Gauge, "kboard_broker_partitions", [], "Partitions of all topics on the embedded broker";
+    BROKER_GROUPS = Kind::Gauge, "kboard_broker_groups", ["state"], "Consumer groups on the embedded broker, by Kafka's name of their state";
 }
 
 /// Makes the process's recorder and returns the handle that renders a scrape.

@@ -26,7 +26,7 @@ pub mod topics;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -40,6 +40,7 @@ use crate::clock::now_ms;
 use crate::config::Fsync;
 use clock::Clock;
 use groups::{Coordinator, GroupSettings};
+use instruments::StateInstruments;
 use producer_ids::ProducerIds;
 use topics::settings::Flush;
 use topics::{Options, Registry};
@@ -129,11 +130,12 @@ impl Running {
     }
 }
 
-/// Flushes and removes what is due, until the broker ends.
+/// Flushes and removes what is due, and tells what there is, until the broker ends.
 async fn keep_up(broker: Arc<Broker>) {
     let mut tick = tokio::time::interval(FLUSH_CHECK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut retained, mut clock) = (Instant::now(), Clock::new(now_ms()));
+    let state = Arc::new(Mutex::new(StateInstruments::new()));
     while broker.stopping.run_until_cancelled(tick.tick()).await.is_some() {
         let now = now_ms();
         let mut retain_by = None;
@@ -141,12 +143,13 @@ async fn keep_up(broker: Arc<Broker>) {
             retained = Instant::now();
             retain_by = Some(clock.believed(now));
         }
-        let broker = Arc::clone(&broker);
+        let (broker, told) = (Arc::clone(&broker), Arc::clone(&state));
         let work = move || {
             broker.topics.flush_due(now);
             if let Some(now) = retain_by {
                 broker.topics.retain(now);
             }
+            told.lock().unwrap_or_else(PoisonError::into_inner).tell(&broker);
         };
         if let Err(error) = tokio::task::spawn_blocking(work).await {
             tracing::error!(%error, "the upkeep of the logs failed");
