@@ -39,7 +39,10 @@ pub async fn run(_: &Args, settings: &Settings) -> anyhow::Result<Status> {
     let page = listen::bind(settings.metrics_listen, "--metrics-listen").await?;
     let metrics = start::metrics()?;
     let mut settings = settings.clone();
-    let servers = Servers::start(&mut settings).await?;
+    let Some(servers) = stop.run_until_cancelled(Servers::start(&mut settings)).await else {
+        return Ok(Status::Interrupted);
+    };
+    let servers = servers?;
     let page_address = page.local_addr()?;
     let server = tokio::spawn(web::server::serve(page, health::process(metrics), stop.clone()));
     let (kafka, redis) = (settings.kafka.bootstrap.join(","), settings.redis.url.as_str());

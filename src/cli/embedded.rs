@@ -40,28 +40,21 @@ impl Servers {
             false => None,
         };
         let mut servers = Self::default();
+        if let Some(listener) = redis {
+            settings.redis.find_embedded_at(listener.local_addr()?);
+            servers.redis = Some(redis::start(listener, &folder.join("redis")).await?);
+            tracing::info!(data = %folder.display(), "a Redis of one node, without replication");
+        }
         if let Some(listener) = kafka {
             let address = listener.local_addr()?;
             settings.kafka.find_embedded_at(address);
             let advertised = advertised(&embedded, address);
             let broker = BrokerSettings { folder: folder.join("kafka"), advertised, fsync: embedded.fsync };
+            // If it fails, the Redis has nothing left to write: its answers are in its file.
             servers.kafka = Some(kafka::start(listener, broker).await?);
+            tracing::info!(data = %folder.display(), "a Kafka broker of one node, without replication");
         }
-        if let Some(listener) = redis {
-            settings.redis.find_embedded_at(listener.local_addr()?);
-            servers.redis = Some(redis::start(listener, &folder.join("redis"), embedded.fsync).await?);
-        }
-        tracing::info!(data = %folder.display(), "{}", servers.names());
         Ok(servers)
-    }
-
-    fn names(&self) -> &'static str {
-        match (&self.kafka, &self.redis) {
-            (Some(_), Some(_)) => "a Kafka broker and a Redis of one node each, without replication",
-            (Some(_), None) => "a Kafka broker of one node, without replication",
-            (None, Some(_)) => "a Redis of one node, without replication",
-            (None, None) => "no server of its own",
-        }
     }
 
     /// Does `work` on them, and ends them when it is done. When one of them fails before, `stop` asks the work to end.
@@ -95,13 +88,15 @@ impl Servers {
     }
 
     async fn stop(self) -> anyhow::Result<()> {
-        if let Some(kafka) = self.kafka {
-            kafka.stop().await.context("the next start will read the logs again")?;
-        }
-        if let Some(redis) = self.redis {
-            redis.stop().await?;
-        }
-        Ok(())
+        let kafka = match self.kafka {
+            Some(kafka) => kafka.stop().await.context("the next start will read the logs again"),
+            None => Ok(()),
+        };
+        let redis = match self.redis {
+            Some(redis) => redis.stop().await.map_err(anyhow::Error::from),
+            None => Ok(()),
+        };
+        kafka.and(redis)
     }
 }
 
@@ -123,6 +118,13 @@ fn advertised(settings: &EmbeddedSettings, bound: SocketAddr) -> Advertised {
     if let Some((host, port)) = &settings.kafka_advertise {
         return Advertised { host: host.clone(), port: *port };
     }
-    let host = if bound.ip().is_unspecified() { "localhost".to_owned() } else { bound.ip().to_string() };
+    let host = if bound.ip().is_unspecified() {
+        tracing::warn!(
+            "clients are told to connect to localhost, as those on other machines can't: set --kafka-advertise"
+        );
+        "localhost".to_owned()
+    } else {
+        bound.ip().to_string()
+    };
     Advertised { host, port: bound.port() }
 }

@@ -35,7 +35,10 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     let listener = listen::bind(settings.listen, "--listen").await?;
     let metrics = start::metrics()?;
     let mut settings = settings.clone();
-    let embedded = Servers::start(&mut settings).await?;
+    let Some(embedded) = stop.run_until_cancelled(Servers::start(&mut settings)).await else {
+        return Ok(Status::Interrupted);
+    };
+    let embedded = embedded?;
     let serving = serve(args, &settings, listener, metrics, &stop);
     embedded.support(serving, &stop).await.map(|()| Status::Success)
 }

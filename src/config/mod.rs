@@ -1,7 +1,7 @@
 //! Settings: flag > environment (`KBOARD_*`) > `kboard.toml` > default.
 //!
-//! [`table`] declares every setting once, [`sources`] finds out who set it, [`values`] reads it, and [`Settings`] is the typed result that
-//! the rest of the program is given. Nothing below `cli` reads a flag or a variable.
+//! [`table`] declares every setting once, [`sources`] finds out who set it, [`values`] reads it, and [`Settings`] is the
+//! typed result that the rest of the program is given. Nothing below `cli` reads a flag or a variable.
 
 pub mod sources;
 pub mod table;
@@ -146,18 +146,18 @@ pub struct EmbeddedSettings {
     pub kafka_advertise: Option<(String, u16)>,
     /// Where the Redis listens.
     pub redis_listen: SocketAddrV4,
-    /// When they force what they wrote to the disk.
+    /// When the broker forces records to the disk.
     pub fsync: Fsync,
 }
 
-/// When what was written is forced to the disk; until then it survives the process, but not the machine.
+/// When records are forced to the disk; until then they survive the process, but not the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fsync {
-    /// Before it is acknowledged.
+    /// Before they are acknowledged.
     Always,
     /// Every second or two.
     Interval,
-    /// When the system does so by itself, as in Kafka; a Redis does it every second.
+    /// When the system does so by itself, as in Kafka.
     #[default]
     Never,
 }
@@ -180,7 +180,7 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// Where the web server listens.
     pub listen: SocketAddr,
-    /// Where a consumer process shows its metrics.
+    /// Where a consumer process, or `broker`, shows its metrics.
     pub metrics_listen: SocketAddr,
     /// Put before the names of the apps' topics and groups.
     pub topic_prefix: String,

@@ -155,7 +155,7 @@ pub const SETTINGS: &[Setting] = &[
         "fsync",
         Some("never"),
         "WHEN",
-        "When the embedded servers force what they wrote to the disk: always (before it is acknowledged), interval (every second or two), or never (the broker leaves it to the system, as Kafka does; the Redis still does it every second)",
+        "When the embedded broker forces records to the disk: always (before they are acknowledged), interval (every second or two), or never (when the system does, as in Kafka); the embedded Redis always does",
     ),
     Setting::new("startup-timeout", Some("30s"), "DURATION", "How long to wait for Kafka and Redis at the start"),
     Setting::new("log", Some("info"), "FILTER", "What to log: error, warn, info, debug, trace, or target=level,…")

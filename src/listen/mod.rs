@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,6 +17,11 @@ mod neighbour;
 const BACKLOG: u32 = 4_096;
 /// How long to wait when no connection can be accepted (out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the port of a process that was killed a moment ago may stay taken.
+const DYING: Duration = Duration::from_secs(1);
+/// How often it is looked whether it still is.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// That connections can't be accepted.
 static CANT_ACCEPT: Seldom = Seldom::new();
@@ -36,17 +41,23 @@ pub struct BindError {
 /// # Errors
 /// When the address is taken, and then it tells by what, or not this machine's.
 pub async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, BindError> {
-    let source = match listen(address) {
-        Ok(listener) => return Ok(listener),
-        Err(source) => source,
-    };
-    let hint = if source.kind() == io::ErrorKind::AddrInUse {
+    let deadline = Instant::now() + DYING;
+    loop {
+        let source = match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(source) => source,
+        };
+        if source.kind() != io::ErrorKind::AddrInUse {
+            return Err(BindError { address, hint: String::new(), source });
+        }
         let neighbour = Neighbour::at(address).await;
-        format!("; {neighbour} has this port, pass {flag} with a free one{}", neighbour.or_use_it(address))
-    } else {
-        String::new()
-    };
-    Err(BindError { address, hint, source })
+        if neighbour != Neighbour::Other || Instant::now() >= deadline {
+            let hint =
+                format!("; {neighbour} has this port, pass {flag} with a free one{}", neighbour.or_use_it(address));
+            return Err(BindError { address, hint, source });
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -32,15 +32,17 @@ impl Neighbour {
     /// Asks who listens on `address`.
     pub(super) async fn at(address: SocketAddr) -> Self {
         let address = reachable(address);
+        // A broker first: it would complain of a PING in its log.
+        let (at, id) = CORRELATION_ID;
+        let answer = ask(address, API_VERSIONS).await.unwrap_or_default();
+        if answer.get(at..).is_some_and(|rest| rest.starts_with(&id)) {
+            return Self::Kafka;
+        }
         match ask(address, PING).await.as_deref() {
             // An answer, or an error: it may want a password first.
             Some([b'+' | b'-', ..]) => Self::Redis,
             Some([b'H', b'T', b'T', b'P', ..]) => Self::Web,
-            _ => {
-                let (at, id) = CORRELATION_ID;
-                let answer = ask(address, API_VERSIONS).await.unwrap_or_default();
-                if answer.get(at..).is_some_and(|rest| rest.starts_with(&id)) { Self::Kafka } else { Self::Other }
-            }
+            _ => Self::Other,
         }
     }
 

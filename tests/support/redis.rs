@@ -102,10 +102,9 @@ impl RedisServer {
 
     fn embedded(&self) -> Command {
         assert!(self.settings.is_empty(), "the embedded Redis has no such settings: {:?}", self.settings);
-        let fsync = if self.fsync == "always" { "always" } else { "interval" };
         let mut command = kboard::command();
         command.args(["broker", "--kafka", "127.0.0.1:1", "--metrics-listen", "127.0.0.1:0", "--data", "."]);
-        command.args(["--redis-listen", &format!("127.0.0.1:{}", self.port), "--fsync", fsync]);
+        command.args(["--redis-listen", &format!("127.0.0.1:{}", self.port)]);
         command
     }
 

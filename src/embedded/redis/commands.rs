@@ -1,6 +1,7 @@
 //! kevy's commands, but for what would end or harm the process that it is embedded in.
 
 use std::net::Ipv4Addr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kevy::{Argv, KevyCommands};
 use kevy_rt::{
@@ -12,6 +13,13 @@ use super::scripts::Scripts;
 
 /// The answer to SHUTDOWN, with which kevy would end the process at once.
 const NO_SHUTDOWN: &[u8] = b"-ERR this Redis is part of a kboard process; end that one instead\r\n";
+
+/// What settings begin with that make kevy refuse writes; it keeps those in its file all the same.
+const LIMIT: &[u8] = b"maxmemory";
+/// The answer to setting one.
+const NO_LIMIT: &[u8] = b"-ERR this Redis has no limit of memory; use a real one for a cache\r\n";
+/// The answer to a command that kevy fails at.
+const FAILED: &[u8] = b"-ERR this Redis failed at the command; kboard's log says how\r\n";
 
 /// The commands of the embedded Redis.
 #[derive(Clone)]
@@ -28,66 +36,86 @@ impl EmbeddedCommands {
 
     /// What is answered here rather than by kevy.
     fn refused<A: ArgvView + ?Sized>(args: &A) -> Option<&'static [u8]> {
-        args.first().is_some_and(|verb| verb.eq_ignore_ascii_case(b"SHUTDOWN")).then_some(NO_SHUTDOWN)
+        if is(args, 0, b"SHUTDOWN") {
+            return Some(NO_SHUTDOWN);
+        }
+        let limits = |setting: &[u8]| setting.get(..LIMIT.len()).is_some_and(|start| start.eq_ignore_ascii_case(LIMIT));
+        (is(args, 0, b"CONFIG") && is(args, 1, b"SET") && args.get(2).is_some_and(limits)).then_some(NO_LIMIT)
     }
 
-    /// Keeps the script that a command brings, before it is written anywhere that it was called.
-    fn keep_script<A: ArgvView + ?Sized>(&self, args: &A) {
-        let is = |index: usize, word: &[u8]| args.get(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word));
-        let source = if is(0, b"EVAL") {
-            args.get(1)
-        } else if is(0, b"SCRIPT") && is(1, b"LOAD") {
-            args.get(2)
-        } else {
-            None
-        };
-        if let Some(source) = source {
-            self.scripts.keep(source);
+    /// Notes what a command does to the scripts, before it is written anywhere that one was called.
+    fn note_scripts<A: ArgvView + ?Sized>(&self, args: &A) {
+        let script = is(args, 0, b"SCRIPT");
+        if is(args, 0, b"EVAL") || is(args, 0, b"EVAL_RO") {
+            args.get(1).into_iter().for_each(|source| self.scripts.keep(source));
+        } else if script && is(args, 1, b"LOAD") {
+            args.get(2).into_iter().for_each(|source| self.scripts.keep(source));
+        } else if script && is(args, 1, b"FLUSH") {
+            self.scripts.forget();
         }
     }
+
+    /// Has kevy answer into `out`, unless it is answered here.
+    fn answer<A: ArgvView + ?Sized>(&self, args: &A, out: &mut Vec<u8>, kevy: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(refused) = Self::refused(args) {
+            return out.extend_from_slice(refused);
+        }
+        self.note_scripts(args);
+        let before = out.len();
+        // kevy would end its thread, and kboard with it. The hook of panics has said what it was.
+        if catch_unwind(AssertUnwindSafe(|| kevy(out))).is_err() {
+            out.truncate(before);
+            out.extend_from_slice(FAILED);
+        }
+    }
+
+    /// Whether a command calls a script that kevy doesn't know: it writes nothing, and must not be repeated later, when the
+    /// script is known.
+    fn misses_its_script<A: ArgvView + ?Sized>(&self, args: &A) -> bool {
+        is(args, 0, b"EVALSHA") && args.get(1).is_some_and(|hash| !self.scripts.knows(hash))
+    }
+}
+
+/// Whether the argument at `index` is `word`, in whatever case.
+fn is<A: ArgvView + ?Sized>(args: &A, index: usize, word: &[u8]) -> bool {
+    args.get(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word))
 }
 
 impl Commands for EmbeddedCommands {
     fn dispatch<A: ArgvView + ?Sized>(&self, store: &mut Store, args: &A) -> Vec<u8> {
-        if let Some(refused) = Self::refused(args) {
-            return refused.to_vec();
-        }
-        self.keep_script(args);
-        self.kevy.dispatch(store, args)
+        let mut out = Vec::new();
+        self.dispatch_into(store, args, &mut out);
+        out
     }
 
     fn dispatch_into<A: ArgvView + ?Sized>(&self, store: &mut Store, args: &A, out: &mut Vec<u8>) {
-        if let Some(refused) = Self::refused(args) {
-            return out.extend_from_slice(refused);
-        }
-        self.keep_script(args);
-        self.kevy.dispatch_into(store, args, out);
+        self.answer(args, out, |out| self.kevy.dispatch_into(store, args, out));
     }
 
     fn dispatch_resp3<A: ArgvView + ?Sized>(&self, store: &mut Store, args: &A) -> Vec<u8> {
-        if let Some(refused) = Self::refused(args) {
-            return refused.to_vec();
-        }
-        self.keep_script(args);
-        self.kevy.dispatch_resp3(store, args)
+        let mut out = Vec::new();
+        self.dispatch_into_resp3(store, args, &mut out);
+        out
     }
 
     fn dispatch_into_resp3<A: ArgvView + ?Sized>(&self, store: &mut Store, args: &A, out: &mut Vec<u8>) {
-        if let Some(refused) = Self::refused(args) {
-            return out.extend_from_slice(refused);
-        }
-        self.keep_script(args);
-        self.kevy.dispatch_into_resp3(store, args, out);
+        self.answer(args, out, |out| self.kevy.dispatch_into_resp3(store, args, out));
+    }
+
+    fn resolve<A: ArgvView + ?Sized>(&self, args: &A) -> ResolvedCmd {
+        let mut resolved = self.kevy.resolve(args);
+        resolved.is_write &= !self.misses_its_script(args);
+        resolved
+    }
+
+    fn is_write<A: ArgvView + ?Sized>(&self, args: &A) -> bool {
+        self.kevy.is_write(args) && !self.misses_its_script(args)
     }
 
     // From here on, everything is kevy's.
 
     fn route<A: ArgvView + ?Sized>(&self, args: &A) -> Route {
         self.kevy.route(args)
-    }
-
-    fn resolve<A: ArgvView + ?Sized>(&self, args: &A) -> ResolvedCmd {
-        self.kevy.resolve(args)
     }
 
     fn notify_class<A: ArgvView + ?Sized>(&self, args: &A) -> Option<NotifyClass> {
@@ -100,10 +128,6 @@ impl Commands for EmbeddedCommands {
 
     fn is_quit<A: ArgvView + ?Sized>(&self, args: &A) -> bool {
         self.kevy.is_quit(args)
-    }
-
-    fn is_write<A: ArgvView + ?Sized>(&self, args: &A) -> bool {
-        self.kevy.is_write(args)
     }
 
     fn txn_kind<A: ArgvView + ?Sized>(&self, args: &A) -> TxnKind {

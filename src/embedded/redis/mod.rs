@@ -8,21 +8,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use kevy_rt::Runtime;
+use kevy_rt::{Fsync, Runtime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::config::Fsync;
 use crate::embedded::lock::{Lock, LockError};
 use commands::EmbeddedCommands;
 use scripts::Scripts;
 
+mod append_only;
 mod commands;
 mod scripts;
 
 /// How often a server that starts is asked whether it is there.
 const ASK_INTERVAL: Duration = Duration::from_millis(1);
+/// Bytes of its file from which on the server writes it anew: reading it again takes a start a second for some ten
+/// thousands of calls.
+const REWRITE_FROM: u64 = 4 << 20;
+/// By how many percent the file has grown since, when it is written anew.
+const REWRITE_GROWTH: u32 = 100;
 const PING: &[u8] = b"PING\r\n";
 const PONG: &[u8; 7] = b"+PONG\r\n";
 
@@ -56,7 +61,7 @@ pub struct Running {
 ///
 /// # Errors
 /// The folder is in use or can't be read, or somebody took the address in this moment.
-pub async fn start(listener: TcpListener, folder: &Path, fsync: Fsync) -> Result<Running, RedisServerError> {
+pub async fn start(listener: TcpListener, folder: &Path) -> Result<Running, RedisServerError> {
     let lock = Lock::take(folder)?;
     let SocketAddr::V4(address) = listener.local_addr()? else {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "it listens on IPv4 addresses only").into());
@@ -65,7 +70,8 @@ pub async fn start(listener: TcpListener, folder: &Path, fsync: Fsync) -> Result
     drop(listener);
     let (stop, (tell, ended)) = (Arc::new(AtomicBool::new(false)), oneshot::channel());
     let commands = EmbeddedCommands::new(Scripts::load(folder.join("scripts"))?);
-    let runtime = runtime(address, folder, fsync, commands);
+    append_only::cut_torn_end(folder)?;
+    let runtime = runtime(address, folder, commands);
     let stopping = Arc::clone(&stop);
     thread::Builder::new().name("redis".to_owned()).spawn(move || {
         // Nobody listens any more when the process is ending.
@@ -78,28 +84,21 @@ pub async fn start(listener: TcpListener, folder: &Path, fsync: Fsync) -> Result
     }
 }
 
-fn runtime(
-    address: SocketAddrV4,
-    folder: &Path,
-    fsync: Fsync,
-    commands: EmbeddedCommands,
-) -> Runtime<EmbeddedCommands> {
+fn runtime(address: SocketAddrV4, folder: &Path, commands: EmbeddedCommands) -> Runtime<EmbeddedCommands> {
     let (ip, port) = (address.ip().octets(), address.port());
     let mut config = kevy_config::Config::default();
     config.server.bind = ip;
     config.server.port = port;
     config.server.threads = 1;
     config.server.data_dir = folder.to_owned();
-    let (configured, fsync) = match fsync {
-        Fsync::Always => (kevy_config::AppendFsync::Always, kevy_rt::Fsync::Always),
-        // Redis's own default, which costs nothing that could be measured.
-        Fsync::Interval | Fsync::Never => (kevy_config::AppendFsync::EverySec, kevy_rt::Fsync::EverySec),
-    };
-    config.persistence.appendfsync = configured;
+    // With anything less, kevy keeps what it has answered to itself for up to a second, where kill -9 takes it.
+    config.persistence.appendfsync = kevy_config::AppendFsync::Always;
+    config.persistence.auto_aof_rewrite_min_size = REWRITE_FROM;
     // What CONFIG GET and INFO tell, and the limits of scripts.
     kevy::config_init(Arc::new(config));
     // One shard, as Redis has: a script sees all keys.
-    Runtime::new(ip, port, 1, commands).with_data_dir(folder).with_aof(true).with_appendfsync(fsync)
+    let runtime = Runtime::new(ip, port, 1, commands).with_data_dir(folder);
+    runtime.with_aof(true).with_appendfsync(Fsync::Always).with_auto_aof_rewrite(REWRITE_GROWTH, REWRITE_FROM)
 }
 
 /// Waits until the server has loaded its data and answers.

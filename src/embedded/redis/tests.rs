@@ -30,7 +30,7 @@ impl Client {
 async fn started(folder: &Path) -> (Running, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    (start(listener, folder, Fsync::Always).await.unwrap(), address)
+    (start(listener, folder).await.unwrap(), address)
 }
 
 #[tokio::test]
@@ -49,11 +49,11 @@ async fn a_folder_in_use_and_an_address_of_ipv6_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (server, _) = started(folder.path()).await;
     let second = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let refused = start(second, folder.path(), Fsync::Never).await.err().unwrap();
+    let refused = start(second, folder.path()).await.err().unwrap();
     assert!(matches!(refused, RedisServerError::Folder(LockError::InUse { .. })), "{refused}");
     server.stop().await.unwrap();
     let second = TcpListener::bind("[::1]:0").await.unwrap();
-    let refused = start(second, folder.path(), Fsync::Never).await.err().unwrap();
+    let refused = start(second, folder.path()).await.err().unwrap();
     assert!(refused.to_string().contains("IPv4"), "{refused}");
 }
 
@@ -87,6 +87,82 @@ async fn shutdown_does_not_end_the_process() {
     let (server, address) = started(folder.path()).await;
     let mut client = Client::connect(address).await;
     assert!(client.ask(&["SHUTDOWN", "NOSAVE"]).await.starts_with("-ERR"));
+    assert_eq!(client.ask(&["PING"]).await, "+PONG");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_missed_its_script_is_not_made_up_for_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "return redis.call('INCR', KEYS[1]) -- missed";
+    let (server, address) = started(folder.path()).await;
+    let mut client = Client::connect(address).await;
+    client.ask(&["SCRIPT", "LOAD", script]).await;
+    let hash = client.line().await;
+    client.ask(&["SCRIPT", "FLUSH"]).await;
+    for _ in 0..3 {
+        assert!(client.ask(&["EVALSHA", &hash, "1", "calls"]).await.starts_with("-NOSCRIPT"));
+    }
+    assert_eq!(client.ask(&["EVAL", script, "1", "calls"]).await, ":1");
+    server.stop().await.unwrap();
+    let (server, address) = started(folder.path()).await;
+    assert_eq!(Client::connect(address).await.ask(&["INCR", "calls"]).await, ":2");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_written_behind_a_torn_end_is_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, address) = started(folder.path()).await;
+    let mut client = Client::connect(address).await;
+    client.ask(&["SET", "first", "kept"]).await;
+    client.ask(&["SET", "second", "torn"]).await;
+    server.stop().await.unwrap();
+    let file = std::fs::File::options().write(true).open(folder.path().join("aof-0.aof")).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 3).unwrap();
+    for round in 1..=2 {
+        let (server, address) = started(folder.path()).await;
+        assert_eq!(Client::connect(address).await.ask(&["INCR", "rounds"]).await, format!(":{round}"));
+        assert_eq!(Client::connect(address).await.ask(&["EXISTS", "first", "second"]).await, ":1");
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_has_grown_is_written_anew_and_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, address) = started(folder.path()).await;
+    let mut client = Client::connect(address).await;
+    let value = "x".repeat(100_000);
+    let path = folder.path().join("aof-0.aof");
+    let mut grown = 0;
+    loop {
+        client.ask(&["SET", "large", &value]).await;
+        client.ask(&["INCR", "writes"]).await;
+        let length = std::fs::metadata(&path).unwrap().len();
+        if length < grown {
+            break;
+        }
+        grown = length;
+        assert!(grown < 10 * REWRITE_FROM, "it is never written anew");
+    }
+    let written = client.ask(&["INCR", "writes"]).await;
+    server.stop().await.unwrap();
+    let (server, address) = started(folder.path()).await;
+    let mut client = Client::connect(address).await;
+    let number = |answer: &str| answer.trim_start_matches(':').parse::<u64>().unwrap();
+    assert_eq!(number(&client.ask(&["INCR", "writes"]).await), number(&written) + 1);
+    assert_eq!(client.ask(&["STRLEN", "large"]).await, ":100000");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_kevy_fails_at_costs_an_error_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, address) = started(folder.path()).await;
+    let mut client = Client::connect(address).await;
+    assert!(client.ask(&["XPENDING"]).await.starts_with("-ERR"));
+    assert!(client.ask(&["CONFIG", "SET", "maxmemory", "1"]).await.starts_with("-ERR"));
     assert_eq!(client.ask(&["PING"]).await, "+PONG");
     server.stop().await.unwrap();
 }

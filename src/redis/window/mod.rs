@@ -261,7 +261,11 @@ impl Window {
         let was_published = self.published.swap(false, Ordering::Relaxed);
         let answer: Vec<Value> = self.scripts.apply.run(&self.redis, keys, args).await?;
         let applied = parse_applied(&answer)?;
-        if announce && matches!(applied, Applied::Done { .. }) {
+        if !matches!(applied, Applied::Done { .. }) {
+            self.published.store(was_published, Ordering::Relaxed);
+            return Ok(applied);
+        }
+        if announce {
             if bulk || !was_published {
                 self.announce().await?;
             } else if let Some(Value::Array(unpublished)) = answer.last() {

@@ -1,5 +1,7 @@
 //! A window beside the live one, which a replay builds and puts in its place.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::{Keys, RedisError, SHADOW_MS, Window, new_epoch};
@@ -9,7 +11,7 @@ impl Window {
     /// A window beside this one, for a replay to build.
     pub fn shadow(&self) -> Self {
         let token = Uuid::new_v4().simple().to_string();
-        Self { keys: Keys::shadow(&self.keys, &token), token: Some(token), ..self.clone() }
+        Self { keys: Keys::shadow(&self.keys, &token), token: Some(token), published: Arc::default(), ..self.clone() }
     }
 
     /// Takes the fence that holds all others off the live state; `false` when another replay has it.

@@ -6,6 +6,8 @@ local function fence_holder(key, now)
   local fence = redis.call('GET', key)
   if not fence then return nil end
   local token, lapses = string.match(fence, '^(%S+) (%d+)$')
+  -- A fence without a time is of an older kboard: a key that expires.
+  if not token then return fence end
   if tonumber(lapses) > tonumber(now) then return token end
   return nil
 end
