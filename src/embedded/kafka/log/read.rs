@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
+use rustix::buffer::spare_capacity;
+use rustix::io::{pread, retry_on_intr};
 
 use super::Log;
 use super::batch::Header;
@@ -25,12 +26,9 @@ impl Located {
     /// # Errors
     /// When they can't be read.
     pub fn read(&self) -> io::Result<Bytes> {
-        let mut bytes = vec![0; self.parts.iter().map(|(.., length)| length).sum()];
-        let mut rest = &mut bytes[..];
+        let mut bytes = Vec::with_capacity(self.parts.iter().map(|(.., length)| length).sum());
         for (file, position, length) in &self.parts {
-            let (part, after) = rest.split_at_mut(*length);
-            file.read_exact_at(part, *position)?;
-            rest = after;
+            read_at(file, *position, *length, &mut bytes)?;
         }
         bytes.truncate(whole(&bytes));
         Ok(bytes.into())
@@ -94,6 +92,21 @@ impl Log {
         let before = self.sealed.partition_point(|segment| segment.next_offset() <= offset);
         self.segments().skip(before)
     }
+}
+
+/// Appends `length` bytes to `bytes`, whose room was not written to before: that takes as long as reading does.
+fn read_at(file: &File, position: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let start = bytes.len();
+    let end = start + length;
+    while bytes.len() < end {
+        let position = position + (bytes.len() - start) as u64;
+        if retry_on_intr(|| pread(file, spare_capacity(bytes), position))? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    // There may have been room for more.
+    bytes.truncate(end);
+    Ok(())
 }
 
 /// How many of these bytes are whole batches.
