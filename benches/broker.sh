@@ -2,7 +2,7 @@
 # The embedded broker beside Apache Kafka: same clients, same machine, in turns. Medians and their ratio, as Markdown.
 #
 #   benches/broker.sh                   every part once and small, about 8 minutes
-#   benches/broker.sh --full            the figures of benches/README.md: five rounds, 10 GB of log, about an hour
+#   benches/broker.sh --full            the figures of benches/README.md: three rounds, 10 GB of log, about 45 minutes
 #   benches/broker.sh [--full] produce  only what is named: start, serve, produce, consume, latency, rdkafka, many, restart
 #
 # KBOARD names the executable to measure; without it, kboard is built as it ships. Data and logs are in
@@ -22,7 +22,7 @@ KAFKA_JAVA=(-Xms1g -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHea
 
 rounds=1 small=1000000 large=200000 lines=1000000 messages=3000 gigabytes=1 idle=10 warm=20
 if [[ ${1:-} == --full ]]; then
-    rounds=5 small=3000000 large=500000 lines=2000000 messages=10000 gigabytes=10 idle=30 warm=60
+    rounds=3 small=3000000 large=500000 lines=3000000 messages=10000 gigabytes=10 idle=30 warm=60
     shift
 fi
 
@@ -317,7 +317,8 @@ part_rdkafka() {
         with_cpu "rdkafka (kcat) produces lines of 100 B" "$1" rate "$lines" \
             kcat -P -b "$(address "$1")" -t rdkafka -l "$WORK/lines"
         with_cpu "rdkafka (kcat) consumes them" "$1" rate "$lines" \
-            kcat -C -b "$(address "$1")" -t rdkafka -o beginning -c "$lines" -q
+            read_lines "$1"
+        with_cpu "four of them consume at once" "$1" rate "$((lines * 4))" four_read_lines "$1"
         delete_topic "$1" rdkafka
     }
     running
@@ -325,6 +326,17 @@ part_rdkafka() {
     head -n "$lines" < <(yes "$(printf 'x%.0s' {1..99})") >"$WORK/lines"
     in_turns one
     rm "$WORK/lines"
+}
+
+read_lines() { kcat -C -b "$(address "$1")" -t rdkafka -o beginning -c "$lines" -q; }
+
+four_read_lines() {
+    local reader readers=()
+    for reader in {1..4}; do
+        read_lines "$1" &
+        readers+=($!)
+    done
+    for reader in "${readers[@]}"; do wait "$reader"; done
 }
 
 # 1,000 partitions, 500 connections and 50 groups around what is measured.

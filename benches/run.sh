@@ -5,6 +5,8 @@
 #   benches/run.sh --full          the figures of the README: longer, three rounds, a 10-minute soak
 #   benches/run.sh [--full] post   only what is named: start, post, fanout, drain, history, soak
 #
+# The embedded broker beside Kafka is measured by benches/broker.sh, which starts servers of its own.
+#
 # Output: Markdown tables on stdout; what the programs say besides on stderr.
 set -euo pipefail
 cd "$(dirname "$0")/.."
