@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::brokers::Brokers;
 use crate::cutting::{CUTS, Cutting};
 use crate::scenario::Scenario;
-use crate::support::unique;
+use crate::support::{services, unique};
 
 /// For one scenario on a busy machine.
 const LIMIT: Duration = Duration::from_secs(400);
@@ -65,8 +65,13 @@ impl Client {
         let brokers = Brokers::start().await;
         let mut failures = Vec::new();
         for &scenario in &self.scenarios {
-            let (on_kafka, on_kboard) = brokers.both(|bootstrap| self.saw(scenario, bootstrap)).await;
+            let (mut on_kafka, on_kboard) = brokers.both(|bootstrap| self.saw(scenario, bootstrap)).await;
             let name = scenario.name();
+            // Kafka is what is compared with, not what is tested: on a starved machine it has kept a client waiting.
+            if let Err(error) = &on_kafka {
+                eprintln!("{name} on Kafka, which is tried once more: {error:.2000}");
+                on_kafka = self.saw(scenario, services::kafka()).await;
+            }
             if on_kafka != on_kboard {
                 let (on_kafka, on_kboard) = (format!("{on_kafka:?}"), format!("{on_kboard:?}"));
                 failures.push(format!("{name}: differs\n   Kafka: {on_kafka:.2000}\n  kboard: {on_kboard:.2000}"));
