@@ -143,7 +143,11 @@ func admin(client Client, name string, _ input) saw {
 	client.Delete(name)
 	Eventually("the deleted topic is gone", func() bool { return !slices.Contains(client.Topics(), name) })
 	saw["listed"] = []bool{listed, false}
-	_, err := client.Partitions(name)
+	var err error
+	Eventually("the deleted topic is unknown", func() bool {
+		_, err = client.Partitions(name)
+		return err != nil
+	})
 	saw["deleted"] = client.Error(err)
 	return saw
 }
