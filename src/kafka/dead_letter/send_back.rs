@@ -131,7 +131,7 @@ impl SendBack {
             marker.partition = Some(partition);
             marker.headers = vec![(SENT_BACK.to_owned(), Some(mark(&offsets).into()))];
             let what = "note in the dead-letter topic what was sent back (it was sent, and would be once more)";
-            self.producer.send(marker).await.map_err(KafkaError::request(what))?;
+            drop(self.producer.send(marker).await.map_err(KafkaError::request(what))?);
         }
         Ok(())
     }
