@@ -187,3 +187,13 @@ impl Header {
         self.0[at..at + N].copy_from_slice(&value);
     }
 }
+
+/// The headers of the batches of [`FORMAT`] in `bytes`, up to the first that isn't whole or isn't one.
+pub fn headers(mut bytes: &[u8]) -> impl Iterator<Item = Header> {
+    std::iter::from_fn(move || {
+        let header = Header::first_of(bytes)?;
+        let is_one = header.format() == FORMAT && header.length() >= MIN_LENGTH;
+        bytes = bytes.get(header.size()..).filter(|_| is_one)?;
+        Some(header)
+    })
+}

@@ -16,6 +16,6 @@ mod walk;
 
 pub use compression::{Compression, MAX_DECOMPRESSED};
 pub use decoder::{Aborted, Decoder, Entry};
-pub use header::{FORMAT, HEADER, Header, MIN_LENGTH, OVERHEAD, field};
+pub use header::{FORMAT, HEADER, Header, MIN_LENGTH, OVERHEAD, field, headers};
 pub use record::{Batch, Headers, Record, TimestampType, Unreadable};
 pub use walk::{are_complete, each};
