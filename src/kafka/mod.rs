@@ -7,6 +7,7 @@
 //! - [`dead_letter`]: where records go that can't be handled.
 //! - [`error`]: what can go wrong, with the topic and partition it went wrong at.
 //! - [`event`]: ids, headers and the trace of a record.
+//! - [`fetch`]: reads any topic by offset at log speed, to look into it.
 //! - [`log`]: partition reads by offset, for history and replays.
 //! - [`lookup`]: finds topics by name or pattern, and their partitions.
 //! - [`partition`]: which partition a record goes to.
@@ -14,6 +15,7 @@
 //! - [`reader`]: reads topics to show them.
 //! - [`record_json`]: a record as a line of JSON, written and read.
 //! - [`replay`]: rebuilding a state from the log.
+//! - [`wire`]: the protocol, for [`fetch`].
 
 pub mod admin;
 pub mod bulk;
@@ -22,6 +24,7 @@ pub mod consumer;
 pub mod dead_letter;
 pub mod error;
 pub mod event;
+pub mod fetch;
 pub mod log;
 pub mod lookup;
 pub mod partition;
@@ -29,6 +32,7 @@ pub mod producer;
 pub mod reader;
 pub mod record_json;
 pub mod replay;
+pub mod wire;
 
 pub use cluster::Cluster;
 pub use error::KafkaError;
