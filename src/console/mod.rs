@@ -9,6 +9,7 @@
 //! - [`frame`]: what all pages share: the section, notices; [`form`]: what forms send; [`human`]: numbers as people read them.
 //! - [`openapi`]: the document of the API.
 //! - [`topics`]: topics and what can be done with them.
+//! - [`produce`]: writing records; [`runs`]: work that goes on while one looks at it.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
 pub mod form;
@@ -16,9 +17,11 @@ pub mod frame;
 pub mod guard;
 pub mod human;
 pub mod openapi;
+pub mod produce;
 pub mod refusal;
 pub mod request;
 pub mod route;
+pub mod runs;
 pub mod topics;
 pub mod watch;
 
@@ -31,6 +34,7 @@ use crate::kafka::Cluster;
 use crate::web::{Part, Routes};
 pub use guard::Guard;
 use route::Route;
+use runs::Runs;
 use watch::Watch;
 
 /// Where its pages begin.
@@ -46,6 +50,8 @@ pub struct Console {
     pub guard: Guard,
     /// The cluster as it was a moment ago.
     pub watch: Watch,
+    /// Work that goes on.
+    pub runs: Runs,
     /// What the site has besides.
     pub site: Arc<[Part]>,
     /// Cancelled when the process is asked to end: streams end with it.
@@ -63,7 +69,7 @@ impl Console {
         shutdown: CancellationToken,
     ) -> Self {
         let watch = Watch::start(cluster.clone(), shutdown.clone());
-        Self { cluster, defaults, guard: Guard::new(mode, loopback), watch, site, shutdown }
+        Self { cluster, defaults, guard: Guard::new(mode, loopback), watch, runs: Runs::default(), site, shutdown }
     }
 }
 
@@ -74,7 +80,8 @@ pub fn routes(console: Console) -> Routes {
 
 /// Every address of the console.
 fn table() -> Vec<Route> {
-    let mut table: Vec<Route> = [guard::routes(), topics::routes()].into_iter().flatten().collect();
+    let mut table: Vec<Route> =
+        [guard::routes(), topics::routes(), produce::routes(), runs::routes()].into_iter().flatten().collect();
     table.push(openapi::route(&table));
     table
 }
