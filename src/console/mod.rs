@@ -8,10 +8,12 @@
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
 //! - [`frame`]: what all pages share: the section, notices; [`form`]: what forms send; [`human`]: numbers as people read them.
 //! - [`openapi`]: the document of the API.
+//! - [`dead_letters`]: what could not be handled, and the ways back.
 //! - [`topics`]: topics and what can be done with them.
 //! - [`produce`]: writing records; [`runs`]: work that goes on while one looks at it.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
+pub mod dead_letters;
 pub mod form;
 pub mod frame;
 pub mod guard;
@@ -81,7 +83,10 @@ pub fn routes(console: Console) -> Routes {
 /// Every address of the console.
 fn table() -> Vec<Route> {
     let mut table: Vec<Route> =
-        [guard::routes(), topics::routes(), produce::routes(), runs::routes()].into_iter().flatten().collect();
+        [guard::routes(), topics::routes(), produce::routes(), dead_letters::routes(), runs::routes()]
+            .into_iter()
+            .flatten()
+            .collect();
     table.push(openapi::route(&table));
     table
 }

@@ -10,6 +10,7 @@ use super::content::{Content, Format};
 use crate::console::form::Fields;
 use crate::console::refusal::Refusal;
 use crate::kafka::bulk::{ACKS, BulkOptions, BulkRecord, COMPRESSIONS};
+use crate::kafka::event::Headers;
 use crate::kafka::partition::PARTITIONERS;
 
 /// How long a record may wait for its acknowledgement, retries included.
@@ -113,18 +114,10 @@ impl Sending {
     /// # Errors
     /// A text does not mean bytes.
     pub fn record(&self) -> Result<BulkRecord, Refusal> {
-        let mut headers = Vec::with_capacity(self.headers.len());
-        for (index, Header { name, value }) in self.headers.iter().enumerate() {
-            let at_header = |reason| Refusal::field("headers", format!("header {} ({name}): {reason}", index + 1));
-            if name.is_empty() {
-                return Err(Refusal::field("headers", format!("header {} has a value and no name", index + 1)));
-            }
-            headers.push((name.clone(), value.bytes().map_err(at_header)?));
-        }
         Ok(BulkRecord {
             key: self.key.bytes().map_err(|reason| Refusal::field("key", reason))?,
             value: self.value.bytes().map_err(|reason| Refusal::field("value", reason))?,
-            headers,
+            headers: bytes_of(&self.headers)?,
             ..BulkRecord::default()
         })
     }
@@ -170,6 +163,22 @@ impl Sending {
             rate: fields.number("rate")?,
         })
     }
+}
+
+/// The bytes that `headers` mean.
+///
+/// # Errors
+/// A text does not mean bytes, or a header has no name.
+pub fn bytes_of(headers: &[Header]) -> Result<Headers, Refusal> {
+    let mut meant = Vec::with_capacity(headers.len());
+    for (index, Header { name, value }) in headers.iter().enumerate() {
+        if name.is_empty() {
+            return Err(Refusal::field("headers", format!("header {} has a value and no name", index + 1)));
+        }
+        let at_header = |reason| Refusal::field("headers", format!("header {} ({name}): {reason}", index + 1));
+        meant.push((name.clone(), value.bytes().map_err(at_header)?));
+    }
+    Ok(meant)
 }
 
 /// The content that a form has in the fields `name` and `name_format`.
