@@ -6,16 +6,20 @@
 //!
 //! - [`route`], [`request`], [`refusal`]: the table, what a handler is given, and what it says when it can't.
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
-//! - [`frame`]: what all pages share: the section, notices.
+//! - [`frame`]: what all pages share: the section, notices; [`form`]: what forms send; [`human`]: numbers as people read them.
 //! - [`openapi`]: the document of the API.
+//! - [`topics`]: topics and what can be done with them.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
+pub mod form;
 pub mod frame;
 pub mod guard;
+pub mod human;
 pub mod openapi;
 pub mod refusal;
 pub mod request;
 pub mod route;
+pub mod topics;
 pub mod watch;
 
 use std::sync::Arc;
@@ -70,7 +74,7 @@ pub fn routes(console: Console) -> Routes {
 
 /// Every address of the console.
 fn table() -> Vec<Route> {
-    let mut table: Vec<Route> = [guard::routes()].into_iter().flatten().collect();
+    let mut table: Vec<Route> = [guard::routes(), topics::routes()].into_iter().flatten().collect();
     table.push(openapi::route(&table));
     table
 }

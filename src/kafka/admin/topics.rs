@@ -1,10 +1,10 @@
 //! Topics as they are: layout, offsets, size on disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use krafka::admin::{ListTopicsOptions, OffsetSpec, TopicDescription, TopicPartition};
 use krafka::error::ErrorCode;
 use serde::Serialize;
@@ -61,6 +61,12 @@ impl Partition {
 }
 
 impl Topic {
+    /// The partition of this number.
+    pub fn partition(&self, number: i32) -> Option<&Partition> {
+        let at = self.partitions.binary_search_by_key(&number, |partition| partition.partition).ok()?;
+        self.partitions.get(at)
+    }
+
     /// How many brokers hold each partition; the largest number while that is being changed.
     pub fn replication_factor(&self) -> usize {
         self.partitions.iter().map(|partition| partition.replicas.len()).max().unwrap_or(0)
@@ -107,7 +113,9 @@ impl From<TopicDescription> for Topic {
             isr: partition.isr,
             ..Partition::default()
         });
-        Self { name: described.name, internal: described.is_internal, partitions: partitions.collect() }
+        let mut partitions: Vec<Partition> = partitions.collect();
+        partitions.sort_by_key(|partition| partition.partition);
+        Self { name: described.name, internal: described.is_internal, partitions }
     }
 }
 
@@ -139,6 +147,14 @@ pub async fn layout(
         }
     }
     Ok(topics)
+}
+
+/// `name`, without offsets and sizes.
+///
+/// # Errors
+/// There is no such topic, or a broker refuses to describe it.
+pub async fn layout_of(cluster: &Cluster, name: &str) -> Result<Topic, KafkaError> {
+    layout(cluster, [name]).await?.remove(name).ok_or_else(|| KafkaError::unknown_topic(name))
 }
 
 /// Those of `names` that exist, with their offsets and sizes, in the order of the names.
@@ -198,11 +214,37 @@ pub async fn offsets_at(
 ) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
     // krafka takes Kafka's answer for "no record so late" for a broker that is not ready, and asks again until it
     // gives up; the log's own reader knows it.
-    let looks = partitions.into_iter().map(|key| async move {
-        let log = log::open_partition(cluster, &key.topic, key.partition).await?;
-        Ok((key.clone(), log.at(time).await?))
-    });
+    let look = |key: TopicPartition| {
+        async move {
+            let log = log::open_partition(cluster, &key.topic, key.partition).await?;
+            let offset = log.at(time).await?;
+            Ok((key, offset))
+        }
+        .boxed()
+    };
+    let looks: Vec<_> = partitions.into_iter().cloned().map(look).collect();
     futures::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Those of `partitions` to which a transactional producer is known to have written. The markers that end transactions
+/// take offsets of their own, so that an offset is not always a message. Brokers forget a producer that has been quiet for
+/// a day, and tell of producers only to those who may read the topic; then a partition is missing here.
+///
+/// # Errors
+/// No broker answers.
+pub async fn transactional(
+    cluster: &Cluster,
+    partitions: impl IntoIterator<Item = TopicPartition>,
+) -> Result<HashSet<TopicPartition>, KafkaError> {
+    let options = krafka::admin::DescribeProducersOptions::default().timeout(DETAIL_TIMEOUT);
+    let described = client(cluster).await?.describe_producers(partitions, options).await;
+    let described = described.map_err(KafkaError::request("describe producers"))?;
+    // Only a transaction's coordinator has an epoch.
+    let is_transactional = |state: &krafka::admin::ProducerState| state.coordinator_epoch >= 0;
+    let found = described
+        .into_iter()
+        .filter(|(_, states)| states.as_ref().is_ok_and(|states| states.iter().any(is_transactional)));
+    Ok(found.map(|(partition, _)| partition).collect())
 }
 
 /// Bytes on disk of each partition that a broker tells about; telling needs a permission that a user may lack.
