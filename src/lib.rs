@@ -20,6 +20,7 @@ mod backoff;
 pub mod cli;
 mod clock;
 pub mod config;
+pub mod console;
 pub mod embedded;
 pub mod kafka;
 mod listen;

@@ -1,0 +1,2 @@
+//! The Kafka console.
+pub mod filter;
