@@ -7,12 +7,13 @@
 //! - [`redis`]: the client, projections (a batch and its offsets in one atomic script), subscriptions.
 //! - [`live`]: from one Redis subscription to any number of viewers: hub, Server-Sent Events.
 //! - [`apps`]: the applications: topics, groups, routes and pages of each; the registry lists them.
+//! - [`console`]: the Kafka console: pages and API to see into topics, messages and groups, and to act.
 //! - [`web`]: the HTTP server: accept loop, limits, errors, assets, health.
 //! - [`embedded`]: a Kafka broker of one node, for those who have none.
 //! - [`telemetry`]: every metric declared once, and the log.
 //! - `backoff`, `clock`, `listen`: for everyone: how long to wait before trying again, the time, and listening on a port.
 //!
-//! Arrows point one way: `cli` → `apps`, `web` → `live` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
+//! Arrows point one way: `cli` → `apps`, `console`, `web` → `live` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
 //! an app, and no app imports another.
 
 pub mod apps;

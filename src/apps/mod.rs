@@ -91,6 +91,20 @@ pub struct Generated {
 /// Makes up one realistic record of an app; the same random numbers make the same content.
 pub type Generator = fn(&mut dyn Rng) -> Generated;
 
+/// All apps.
+pub fn all() -> Vec<&'static App> {
+    REGISTRY.iter().collect()
+}
+
+/// The apps named `names`, or all of them.
+///
+/// # Errors
+/// The first name that no app has.
+pub fn selected(names: Option<&[String]>) -> Result<Vec<&'static App>, String> {
+    let Some(names) = names else { return Ok(all()) };
+    names.iter().map(|name| app(name).ok_or_else(|| name.clone())).collect()
+}
+
 /// The app named `name`.
 pub fn app(name: &str) -> Option<&'static App> {
     REGISTRY.iter().find(|app| app.name == name)
@@ -106,7 +120,7 @@ pub fn groups() -> impl Iterator<Item = &'static GroupSpec> {
     REGISTRY.iter().flat_map(|app| app.groups)
 }
 
-/// The topics of every app.
-pub fn topics(prefix: &Prefix) -> Vec<TopicSpec> {
-    REGISTRY.iter().flat_map(|app| (app.topics)(prefix)).collect()
+/// The topics of `apps`.
+pub fn topics(apps: &[&App], prefix: &Prefix) -> Vec<TopicSpec> {
+    apps.iter().flat_map(|app| (app.topics)(prefix)).collect()
 }

@@ -99,7 +99,7 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
         output::print(args.output, &outcomes, |outcomes| table(outcomes))?;
         return Ok(Status::Success);
     }
-    let services = start::services(settings, stop).await?;
+    let services = start::services(settings, &apps::all(), stop).await?;
     for group in &groups {
         refuse_if_active(args, group, &services).await?;
     }

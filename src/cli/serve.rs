@@ -1,17 +1,21 @@
 //! `kboard serve`: the web server with every app, and their consumer groups in the same process.
 
+use anyhow::{anyhow, bail};
 use fred::interfaces::ClientLike;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use warp::Filter;
 
 use super::embedded::Servers;
 use super::members::Members;
 use super::{Status, shutdown, start};
-use crate::apps;
-use crate::config::Settings;
+use crate::apps::{self, App};
+use crate::config::{ConsoleMode, Settings};
+use crate::console::{self, Console};
+use crate::kafka::Cluster;
 use crate::listen;
-use crate::web::{self, assets, health};
+use crate::web::{self, READ, Routes, assets, health, reply};
 
 /// Serve the apps' pages and APIs, and run their consumer groups.
 #[derive(Debug, clap::Args)]
@@ -20,8 +24,9 @@ use crate::web::{self, assets, health};
   kboard serve --kafka broker:9092 --redis redis://cache:6379
   KBOARD_KAFKA=broker:9092 KBOARD_REDIS=redis://cache:6379 kboard serve --listen 0.0.0.0:3000
   kboard serve --no-consumers              only the web server; run `kboard consume` beside it
+  kboard serve --apps none --kafka broker:9092    only the Kafka console, which needs no Redis
 
-Then open http://127.0.0.1:3000. Health: /healthz, /readyz. Metrics: /metrics, /api/metrics.")]
+Then open http://127.0.0.1:3000, and /console there to see inside. Health: /healthz, /readyz. Metrics: /metrics, /api/metrics.")]
 pub struct Args {
     /// Leave the consumer groups to other processes.
     #[arg(long)]
@@ -31,39 +36,76 @@ pub struct Args {
 /// Serves until a signal.
 pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     start::raise_file_limit();
+    let apps = selected(settings)?;
     let stop = shutdown::on_signal()?;
     let listener = listen::bind(settings.listen, "--listen").await?;
     let metrics = start::metrics()?;
     let mut settings = settings.clone();
+    // Only apps keep anything there.
+    settings.embedded.redis &= !apps.is_empty();
     let Some(embedded) = stop.run_until_cancelled(Servers::start(&mut settings)).await else {
         return Ok(Status::Interrupted);
     };
     let embedded = embedded?;
-    let serving = serve(args, &settings, listener, metrics, &stop);
+    let serving = async {
+        if apps.is_empty() {
+            return serve_console(&settings, listener, metrics, &stop).await;
+        }
+        serve(args, &apps, &settings, listener, metrics, &stop).await
+    };
     embedded.support(serving, &stop).await.map(|()| Status::Success)
 }
 
-async fn serve(
-    args: &Args,
+fn selected(settings: &Settings) -> anyhow::Result<Vec<&'static App>> {
+    let known = || apps::all().into_iter().map(|app| app.name).collect::<Vec<_>>().join(", ");
+    apps::selected(settings.apps.as_deref())
+        .map_err(|name| anyhow!("there is no app {name:?}; --apps takes all, none, or some of: {}", known()))
+}
+
+/// The console alone.
+async fn serve_console(
     settings: &Settings,
     listener: TcpListener,
     metrics: PrometheusHandle,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let services = start::services(settings, stop.clone()).await?;
-    let groups = apps::groups().filter(|_| !args.no_consumers);
+    if console_mode(settings) == ConsoleMode::Off {
+        bail!("there is nothing to serve: --apps is none and --console is off, as it is by default beyond loopback");
+    }
+    let cluster = start::cluster(settings, stop).await?;
+    let health = health::Health { cluster: cluster.clone(), redis: None, topics: Vec::new(), groups: Vec::new() };
+    let home = Routes::new(warp::path::end().map(|| reply::see_other("/console")).boxed(), &[("/", READ)]);
+    let routes = assets::routes().or(health::routes(health, metrics)).or(home);
+    let routes = with_console(settings, cluster.clone(), routes, stop);
+    let address = listener.local_addr()?;
+    tracing::info!(kafka = cluster.servers(), "serving the console at http://{address}/console");
+    web::server::serve(listener, routes, stop.clone()).await;
+    Ok(())
+}
+
+async fn serve(
+    args: &Args,
+    apps: &[&'static App],
+    settings: &Settings,
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let services = start::services(settings, apps, stop.clone()).await?;
+    let groups = apps.iter().flat_map(|app| app.groups).filter(|_| !args.no_consumers);
     let members = Members::start(&services, groups);
     let health = health::Health {
         cluster: services.cluster.clone(),
-        redis: services.redis.clone(),
-        topics: apps::topics(&services.prefix).into_iter().map(|topic| topic.name).collect(),
+        redis: Some(services.redis.clone()),
+        topics: apps::topics(apps, &services.prefix).into_iter().map(|topic| topic.name).collect(),
         groups: members.health.clone(),
     };
     let subscriber = services.redis.subscriber().await?;
     let mut routes = assets::routes().or(health::routes(health, metrics));
-    for app in apps::REGISTRY {
+    for app in apps {
         routes = (app.mount)(services.clone(), subscriber.clone()).await?.or(routes);
     }
+    let routes = with_console(settings, services.cluster.clone(), routes, stop);
     let address = listener.local_addr()?;
     let server = tokio::spawn(web::server::serve(listener, routes, stop.clone()));
     tracing::info!(kafka = services.cluster.servers(), redis = services.redis.address(), "serving http://{address}");
@@ -74,4 +116,20 @@ async fn serve(
     let _ = subscriber.quit().await;
     start::stop(&services).await;
     consumed
+}
+
+/// `routes`, and the console's unless it is off.
+fn with_console(settings: &Settings, cluster: Cluster, routes: Routes, stop: &CancellationToken) -> Routes {
+    let mode = console_mode(settings);
+    if mode == ConsoleMode::Off {
+        return routes;
+    }
+    let loopback = settings.listen.ip().is_loopback();
+    routes.or(console::routes(Console::start(cluster, settings.topics.clone(), mode, loopback, stop.clone())))
+}
+
+/// Nobody has to log in: who can reach the console may do what it does.
+fn console_mode(settings: &Settings) -> ConsoleMode {
+    let usual = if settings.listen.ip().is_loopback() { ConsoleMode::Full } else { ConsoleMode::Off };
+    settings.console.unwrap_or(usual)
 }

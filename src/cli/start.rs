@@ -6,7 +6,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::apps::{self, Prefix, Services};
+use crate::apps::{self, App, Prefix, Services};
 use crate::backoff::Backoff;
 use crate::config::Settings;
 use crate::kafka::admin::ensure_topics;
@@ -40,26 +40,37 @@ pub fn raise_file_limit() {
     }
 }
 
-/// Connects to Kafka and Redis, creates the apps' missing topics and says which.
+/// Connects to Kafka.
+///
+/// # Errors
+/// When it isn't there within `startup-timeout`.
+pub async fn cluster(settings: &Settings, shutdown: &CancellationToken) -> anyhow::Result<Cluster> {
+    let cluster = Cluster::new(settings.kafka.clone());
+    let deadline = Instant::now() + settings.startup_timeout;
+    patiently("Kafka", deadline, shutdown, KafkaError::is_retriable, || cluster.ping()).await?;
+    Ok(cluster)
+}
+
+/// Connects to Kafka and Redis, creates the missing topics of `apps` and says which.
 ///
 /// # Errors
 /// When one of the two isn't there within `startup-timeout`.
-pub async fn services(settings: &Settings, shutdown: CancellationToken) -> anyhow::Result<Services> {
-    let cluster = Cluster::new(settings.kafka.clone());
+pub async fn services(settings: &Settings, apps: &[&App], shutdown: CancellationToken) -> anyhow::Result<Services> {
     let prefix = Prefix(settings.topic_prefix.clone());
     let deadline = Instant::now() + settings.startup_timeout;
-    let topics = apps::topics(&prefix);
-    let producer = async {
-        patiently("Kafka", deadline, &shutdown, KafkaError::is_retriable, || cluster.ping()).await?;
+    let topics = apps::topics(apps, &prefix);
+    let kafka = async {
+        let cluster = cluster(settings, &shutdown).await?;
         for topic in ensure_topics(&cluster, &topics, &settings.topics).await? {
             let (partitions, replication_factor) = (topic.partitions, topic.replication_factor);
             tracing::info!(topic = topic.name, partitions, replication_factor, "created topic");
         }
-        anyhow::Ok(Producer::start(&cluster, topics.iter().map(|topic| topic.name.clone())).await?)
+        let producer = Producer::start(&cluster, topics.iter().map(|topic| topic.name.clone())).await?;
+        anyhow::Ok((cluster, producer))
     };
     let connect = || Redis::connect(&settings.redis);
     let redis = patiently("Redis", deadline, &shutdown, RedisError::is_retriable, connect);
-    let (producer, redis) = tokio::try_join!(producer, redis)?;
+    let ((cluster, producer), redis) = tokio::try_join!(kafka, redis)?;
     Ok(Services { cluster, producer, redis, prefix, shutdown })
 }
 

@@ -162,6 +162,28 @@ pub enum Fsync {
     Never,
 }
 
+/// What the console may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleMode {
+    /// Everything.
+    Full,
+    /// Look.
+    ReadOnly,
+    /// Nothing: there is none.
+    Off,
+}
+
+impl ConsoleMode {
+    /// Its name among the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::ReadOnly => "read-only",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -180,6 +202,10 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// Where the web server listens.
     pub listen: SocketAddr,
+    /// The names of the apps that `serve` mounts; all when `None`.
+    pub apps: Option<Vec<String>>,
+    /// What the console may do; from where `serve` listens when `None`.
+    pub console: Option<ConsoleMode>,
     /// Where a consumer process, or `broker`, shows its metrics.
     pub metrics_listen: SocketAddr,
     /// Put before the names of the apps' topics and groups.
@@ -208,6 +234,14 @@ impl Settings {
             kafka: kafka_settings(&values, &embedded)?,
             redis: redis_settings(&values, &embedded)?,
             listen: values.required("listen", "an address and port, such as 127.0.0.1:3000")?,
+            apps: apps(&values),
+            console: match values.text("console").as_deref() {
+                None => None,
+                Some("full") => Some(ConsoleMode::Full),
+                Some("read-only") => Some(ConsoleMode::ReadOnly),
+                Some("off") => Some(ConsoleMode::Off),
+                Some(_) => return Err(values.error("console", "expected full, read-only or off")),
+            },
             metrics_listen: values.required("metrics-listen", "an address and port, such as 127.0.0.1:9091")?,
             topic_prefix: values.text("topic-prefix").unwrap_or_default(),
             topics: TopicDefaults {
@@ -224,6 +258,12 @@ impl Settings {
             },
         })
     }
+}
+
+fn apps(values: &Values) -> Option<Vec<String>> {
+    let text = values.text("apps").filter(|text| text != "all")?;
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
+    Some(names.map(str::to_owned).collect())
 }
 
 fn embedded_settings(values: &Values) -> Result<EmbeddedSettings, ConfigError> {

@@ -104,6 +104,19 @@ pub const SETTINGS: &[Setting] = &[
     )
     .common(),
     Setting::new(
+        "apps",
+        Some("all"),
+        "NAME,…",
+        "The apps that `serve` mounts: all, none (only the console, which needs no Redis), or their names",
+    ),
+    Setting::new(
+        "console",
+        None,
+        "MODE",
+        "What the Kafka console at /console may do: full, read-only or off; when unset full on loopback, else off, as there is no login",
+    )
+    .common(),
+    Setting::new(
         "metrics-listen",
         Some("127.0.0.1:9091"),
         "ADDRESS:PORT",

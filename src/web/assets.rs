@@ -24,15 +24,16 @@ pub fn url(name: &str) -> String {
     }
 }
 
-/// `GET /static/{name}`.
+/// `GET /static/{name}`, and of what belongs to one part of the site `GET /static/{folder}/{name}`.
 pub fn routes() -> Routes {
-    let filter = warp::path!("static" / String)
+    let nested = warp::path!("static" / String / String).map(|folder, name| format!("{folder}/{name}"));
+    let filter = (warp::path!("static" / String).or(nested).unify())
         .and(warp::get())
         .and(query())
         .and(warp::header::optional::<String>("if-none-match"))
         .map(|name: String, wanted: Query, known: Option<String>| serve(&name, wanted.get("v"), known.as_deref()))
         .boxed();
-    Routes::new(filter, &[("/static/{name}", READ)])
+    Routes::new(filter, &[("/static/{name}", READ), ("/static/{folder}/{name}", READ)])
 }
 
 fn serve(name: &str, wanted: Option<&str>, known: Option<&str>) -> Response {

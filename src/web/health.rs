@@ -22,8 +22,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Health {
     /// Kafka.
     pub cluster: Cluster,
-    /// Redis.
-    pub redis: Redis,
+    /// Redis, where it is needed.
+    pub redis: Option<Redis>,
     /// The topics that must be there.
     pub topics: Vec<String>,
     /// The groups that this process runs.
@@ -43,7 +43,8 @@ impl Health {
     /// Checks everything.
     pub async fn readiness(&self) -> Readiness {
         let (kafka, redis) = tokio::join!(self.check_kafka(), self.check_redis());
-        let mut checks = BTreeMap::from([("kafka".to_owned(), kafka), ("redis".to_owned(), redis)]);
+        let mut checks = BTreeMap::from([("kafka".to_owned(), kafka)]);
+        checks.extend(redis.map(|redis| ("redis".to_owned(), redis)));
         for (group, health) in &self.groups {
             let state = match health.problem() {
                 None => Ok(()),
@@ -71,8 +72,9 @@ impl Health {
         .await
     }
 
-    async fn check_redis(&self) -> Result<(), String> {
-        within(async { self.redis.ping().await.map_err(|error| error.to_string()) }).await
+    async fn check_redis(&self) -> Option<Result<(), String>> {
+        let redis = self.redis.as_ref()?;
+        Some(within(async { redis.ping().await.map_err(|error| error.to_string()) }).await)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A member of a group that an app owns.
 
-use crate::apps::GroupSpec;
+use crate::apps::{self, GroupSpec};
 use crate::cli::members::Members;
 use crate::cli::{Status, shutdown, start};
 use crate::config::Settings;
@@ -12,11 +12,11 @@ pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Resu
     let stop = shutdown::on_signal()?;
     let listener = listen::bind(settings.metrics_listen, "--metrics-listen").await?;
     let metrics = start::metrics()?;
-    let services = start::services(settings, stop.clone()).await?;
+    let services = start::services(settings, &apps::all(), stop.clone()).await?;
     let members = Members::start(&services, [group]);
     let health = health::Health {
         cluster: services.cluster.clone(),
-        redis: services.redis.clone(),
+        redis: Some(services.redis.clone()),
         topics: group.topics.iter().map(|topic| services.prefix.apply(topic)).collect(),
         groups: members.health.clone(),
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use krafka::admin::{
     AdminClient, ClusterBroker, ConsumerGroupDescription, ConsumerGroupMember, GroupType, TopicPartition,
 };
@@ -151,8 +151,9 @@ pub async fn describe(cluster: &Cluster, listings: &[Listing]) -> Result<Vec<Gro
     let readers: Vec<&Listing> = listings.iter().filter(|listing| listing.has_offsets()).collect();
     let described = admin.describe_consumer_groups(readers.iter().map(|l| &l.group), Default::default()).await;
     let mut described = described.map_err(KafkaError::request("describe groups"))?;
-    let committed = futures::stream::iter(readers.iter().map(|listing| committed(admin, &listing.group)));
-    let committed: Vec<_> = committed.buffered(AT_ONCE).try_collect().await?;
+    let committed = readers.iter().map(|listing| committed(admin, &listing.group).boxed());
+    let committed: Vec<_> =
+        futures::stream::iter(committed.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
 
     let mut groups = Vec::with_capacity(readers.len());
     for (listing, committed) in readers.into_iter().zip(committed) {

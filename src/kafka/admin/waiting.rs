@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 
 use super::groups::Group;
 use crate::kafka::{Cluster, KafkaError, log};
@@ -29,6 +29,7 @@ pub async fn fill(cluster: &Cluster, groups: &mut [Group], now: i64) {
             Ok(Err(error)) => tracing::debug!(%error, "the time of a record is unknown"),
         }
     });
+    let reads: Vec<_> = reads.map(FutureExt::boxed).collect();
     futures::stream::iter(reads).buffer_unordered(AT_ONCE).collect::<()>().await;
 }
 

@@ -1,0 +1,6 @@
+// What every page of the console has: keyboard, exact times in the reader's zone, and the address bar's search.
+
+import { startKeys } from "./keys.js";
+
+startKeys();
+document.documentElement.dataset.ready = "true";
