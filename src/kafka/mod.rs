@@ -7,6 +7,7 @@
 //! - [`dead_letter`]: where records go that can't be handled.
 //! - [`error`]: what can go wrong, with the topic and partition it went wrong at.
 //! - [`event`]: ids, headers and the trace of a record.
+//! - [`fetch`]: reads any topic by offset at log speed, to look into it.
 //! - [`log`]: partition reads by offset, for history and replays.
 //! - [`lookup`]: finds topics by name or pattern, and their partitions.
 //! - [`partition`]: which partition a record goes to.
@@ -21,6 +22,7 @@ pub mod consumer;
 pub mod dead_letter;
 pub mod error;
 pub mod event;
+pub mod fetch;
 pub mod log;
 pub mod lookup;
 pub mod partition;
