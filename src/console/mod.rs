@@ -8,9 +8,11 @@
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
 //! - [`frame`]: what all pages share: the section, notices.
 //! - [`openapi`]: the document of the API.
+//! - [`decode`]: what is shown of bytes.
 //! - [`filter`]: the search language.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
+pub mod decode;
 pub mod filter;
 pub mod frame;
 pub mod guard;

@@ -30,7 +30,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 pub use plan::Fault;
 use plan::Plan;
-pub use subject::{Header, Subject};
+pub use subject::Subject;
 use syntax::{Expression, Path, Pattern};
 
 /// The longest search, in bytes.
@@ -147,7 +147,7 @@ fn written(text: &str) -> Written<'_> {
 fn anywhere(subject: &Subject<'_>, found: impl Fn(&[u8]) -> bool) -> bool {
     subject.value.is_some_and(&found)
         || subject.key.is_some_and(&found)
-        || subject.headers.iter().any(|(name, value)| found(name) || value.as_deref().is_some_and(&found))
+        || subject.headers.iter().any(|(name, value)| found(name) || value.is_some_and(&found))
 }
 
 /// Compiles a pattern.

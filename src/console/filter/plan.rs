@@ -208,7 +208,7 @@ impl Place {
             Field::Header(name) => {
                 let mut first = None;
                 for (_, value) in subject.headers.iter().filter(|(found, _)| *found == name.as_bytes()) {
-                    match Self::text_or_json(value.as_deref(), steps, ask) {
+                    match Self::text_or_json(value, steps, ask) {
                         Ok(true) => return Ok(true),
                         Ok(false) => {}
                         Err(fault) => first = first.or(Some(fault)),

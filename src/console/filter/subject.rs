@@ -2,10 +2,7 @@
 
 use std::cell::OnceCell;
 
-use bytes::Bytes;
-
-/// A record's header: the name's bytes, and the value's.
-pub type Header = (Bytes, Option<Bytes>);
+use crate::kafka::fetch::{Headers, Record};
 
 /// What is asked whether it matches.
 #[derive(Debug)]
@@ -21,12 +18,19 @@ pub struct Subject<'a> {
     /// Its value.
     pub value: Option<&'a [u8]>,
     /// Its headers, in order.
-    pub headers: &'a [Header],
+    pub headers: &'a Headers,
     /// The value as text, looked at when it is first needed.
-    pub text: OnceCell<Option<&'a str>>,
+    text: OnceCell<Option<&'a str>>,
 }
 
 impl<'a> Subject<'a> {
+    /// A record of `partition`.
+    pub fn new(partition: i32, record: &'a Record) -> Self {
+        let Record { offset, timestamp, key, value, headers, .. } = record;
+        let (key, value) = (key.as_deref(), value.as_deref());
+        Self { partition, offset: *offset, timestamp: *timestamp, key, value, headers, text: OnceCell::new() }
+    }
+
     /// The value as text, if it is UTF-8.
     pub fn value_text(&self) -> Option<&'a str> {
         *self.text.get_or_init(|| self.value.and_then(|value| std::str::from_utf8(value).ok()))
@@ -35,7 +39,6 @@ impl<'a> Subject<'a> {
     /// The bytes of key, value and headers.
     pub fn size(&self) -> usize {
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        let headers = self.headers.iter().map(|(name, value)| name.len() + length(value.as_deref()));
-        length(self.key) + length(self.value) + headers.sum::<usize>()
+        length(self.key) + length(self.value) + self.headers.size()
     }
 }

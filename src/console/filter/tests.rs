@@ -1,24 +1,50 @@
-use std::cell::OnceCell;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::syntax::{Field, Literal, Operand, Operator, Step};
 use super::*;
+use crate::kafka::fetch::{Batch, Compression, Headers, Record, TimestampType};
 
-fn headers(pairs: &[(&'static str, Option<&'static str>)]) -> Vec<Header> {
-    pairs.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect()
+fn headers(pairs: &[(&str, Option<&str>)]) -> Headers {
+    pairs.iter().map(|(name, value)| (name.as_bytes(), value.map(str::as_bytes))).collect()
 }
 
-fn subject<'a>(value: Option<&'a [u8]>, headers: &'a [Header]) -> Subject<'a> {
-    let (partition, offset, timestamp) = (3, 41, 1_795_247_359_123);
-    Subject { partition, offset, timestamp, key: Some(b"order-7"), value, headers, text: OnceCell::new() }
+/// A record; only the parts that are asked for matter.
+fn record(value: Option<&[u8]>, headers: Headers) -> Record {
+    let batch = Batch {
+        compression: Compression::None,
+        timestamp_type: TimestampType::Create,
+        transactional: false,
+        producer_id: -1,
+        producer_epoch: -1,
+        base_sequence: -1,
+        leader_epoch: 0,
+        base_offset: 41,
+        bytes: 100,
+        records: 1,
+    };
+    Record {
+        offset: 41,
+        timestamp: 1_795_247_359_123,
+        key: Some("order-7".into()),
+        value: value.map(Bytes::copy_from_slice),
+        headers,
+        aborted: false,
+        batch: Arc::new(batch),
+    }
+}
+
+fn matches(filter: &Filter, value: Option<&[u8]>) -> Result<bool, Fault> {
+    filter.matches(&Subject::new(3, &record(value, Headers::default())))
 }
 
 fn ask(search: &str, value: &str) -> Result<bool, Fault> {
     let headers =
         headers(&[("x-event-type", Some("paid")), ("retries", Some("1")), ("retries", Some("12")), ("n", None)]);
     let filter = Filter::parse(search, false).unwrap_or_else(|error| panic!("{search}: {error}")).unwrap();
-    filter.matches(&subject(Some(value.as_bytes()), &headers))
+    filter.matches(&Subject::new(3, &record(Some(value.as_bytes()), headers)))
 }
 
 const LINE: &str = r#"{"level":"ERROR","service":"payments","took":1.50,"id":73314510714175488,"tags":["a","b",3],
@@ -79,9 +105,9 @@ fn nothing_is_said_of_what_is_not_there() {
         assert_eq!(ask("$ exists", value), Ok(false), "{value}");
     }
     let filter = Filter::parse(r#"$.a == "b""#, false).unwrap().unwrap();
-    assert_eq!(filter.matches(&subject(None, &[])), Ok(false));
-    assert_eq!(filter.matches(&subject(Some(b"{\"a\":\"b\xff\"}"), &[])), Ok(false));
-    assert_eq!(Filter::parse("$value == null", false).unwrap().unwrap().matches(&subject(None, &[])), Ok(true));
+    assert_eq!(matches(&filter, None), Ok(false));
+    assert_eq!(matches(&filter, Some(b"{\"a\":\"b\xff\"}")), Ok(false));
+    assert_eq!(matches(&Filter::parse("$value == null", false).unwrap().unwrap(), None), Ok(true));
 }
 
 #[test]
@@ -121,8 +147,8 @@ fn text_is_looked_for_everywhere() {
         assert_eq!(ask(search, value), Ok(found), "{search} in {value}");
     }
     let exact = Filter::parse("error", true).unwrap().unwrap();
-    assert_eq!(exact.matches(&subject(Some(LINE.as_bytes()), &[])), Ok(false));
-    assert!(Filter::parse("/Err/", true).unwrap().unwrap().matches(&subject(Some(b"Err"), &[])).unwrap());
+    assert_eq!(matches(&exact, Some(LINE.as_bytes())), Ok(false));
+    assert!(matches(&Filter::parse("/Err/", true).unwrap().unwrap(), Some(b"Err")).unwrap());
     assert!(Filter::parse("  ", true).unwrap().is_none());
 }
 
@@ -171,7 +197,8 @@ fn what_would_take_too_much_is_refused() {
 #[test]
 fn columns_show_what_is_written() {
     let headers = headers(&[("type", Some("paid"))]);
-    let subject = subject(Some(LINE.as_bytes()), &headers);
+    let record = record(Some(LINE.as_bytes()), headers);
+    let subject = Subject::new(3, &record);
     let columns =
         Column::parse_all(r#"$.id,$.service, $.tags,$.user.roles[0],$header.type,$key,$partition,$.x"#).unwrap();
     let shown: Vec<_> = columns.iter().map(|column| column.of(&subject)).collect();
@@ -287,7 +314,8 @@ proptest! {
             let expression = Expression::Compare { left: Operand::Path(path), operator: Operator::Equal, right: Operand::Literal(Literal::Text(wanted.clone())) };
             let found: Option<serde_json::Value> = serde_json::from_str(&json).ok();
             let expected = found.is_some_and(|found| found[&name] == wanted.as_str());
-            let holds = Plan::new(&expression).holds(&subject(Some(json.as_bytes()), &[]));
+            let record = record(Some(json.as_bytes()), Headers::default());
+            let holds = Plan::new(&expression).holds(&Subject::new(3, &record));
             prop_assert_eq!(holds, Ok(expected), "{} of {}", expression, json);
         }
     }
