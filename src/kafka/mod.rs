@@ -14,6 +14,7 @@
 //! - [`producer`]: acknowledged, idempotent, bounded writes.
 //! - [`reader`]: reads topics to show them.
 //! - [`replay`]: rebuilding a state from the log.
+//! - [`wire`]: the protocol, for [`fetch`].
 
 pub mod admin;
 pub mod bulk;
@@ -29,6 +30,7 @@ pub mod partition;
 pub mod producer;
 pub mod reader;
 pub mod replay;
+pub mod wire;
 
 pub use cluster::Cluster;
 pub use error::KafkaError;

@@ -37,7 +37,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A signed number: seven bits a byte, the lowest first, and the sign in the lowest bit.
+    /// A signed number of variable length.
     #[inline]
     pub fn varint(&mut self) -> Option<i64> {
         // Most are of one byte.
@@ -45,15 +45,10 @@ impl<'a> Input<'a> {
             self.0 = rest;
             return Some(zigzag(u64::from(*byte)));
         }
-        let mut number = 0_u64;
-        for (place, &byte) in self.0.iter().enumerate().take(MAX_BYTES) {
-            number |= u64::from(byte & 0x7f) << (7 * place);
-            if byte < 0x80 {
-                self.0 = &self.0[place + 1..];
-                return Some(zigzag(number));
-            }
-        }
-        None
+        let mut input = self.clone();
+        let number = decode(|| input.byte().ok_or(())).ok().flatten()?;
+        *self = input;
+        Some(number)
     }
 
     /// One that fits 32 bits.
@@ -63,8 +58,23 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Bytes of the longest number: 64 bits in sevens.
-const MAX_BYTES: usize = 10;
+/// A signed number of variable length: seven bits a byte, the lowest first, and the sign in the lowest bit. `None` if it
+/// is too long for one.
+///
+/// # Errors
+/// Those of `next`, which gives the bytes.
+#[inline]
+pub fn decode<E>(mut next: impl FnMut() -> Result<u8, E>) -> Result<Option<i64>, E> {
+    let mut number = 0_u64;
+    for shift in (0..u64::BITS).step_by(7) {
+        let byte = next()?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(Some(zigzag(number)));
+        }
+    }
+    Ok(None)
+}
 
 fn zigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)

@@ -6,9 +6,12 @@
 //! - [`offsets`]: where partitions begin and end, and where they were at a time.
 //! - [`committed`]: how far groups are.
 
+mod collect;
 mod committed;
+mod leaders;
 mod offsets;
 mod partition;
+mod request;
 mod scan;
 
 use std::time::Duration;
