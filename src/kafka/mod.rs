@@ -13,6 +13,7 @@
 //! - [`partition`]: which partition a record goes to.
 //! - [`producer`]: acknowledged, idempotent, bounded writes.
 //! - [`reader`]: reads topics to show them.
+//! - [`record_json`]: a record as a line of JSON, written and read.
 //! - [`replay`]: rebuilding a state from the log.
 //! - [`wire`]: the protocol, for [`fetch`].
 
@@ -29,6 +30,7 @@ pub mod lookup;
 pub mod partition;
 pub mod producer;
 pub mod reader;
+pub mod record_json;
 pub mod replay;
 pub mod wire;
 

@@ -66,6 +66,7 @@ impl Shape {
             key: key.or_else(|| self.key.clone()).filter(filled),
             value: Some(value).filter(filled),
             headers: self.headers.clone(),
+            ..BulkRecord::default()
         }
     }
 
@@ -107,7 +108,13 @@ impl Source {
             Self::Repeated(record) => Ok(Some(Ok(record.clone()))),
             Self::Generated { generator, random } => {
                 let made = generator(random.as_mut());
-                Ok(Some(Ok(BulkRecord { key: made.key, value: Some(made.value), headers: made.headers })))
+                let record = BulkRecord {
+                    key: made.key,
+                    value: Some(made.value),
+                    headers: made.headers,
+                    ..BulkRecord::default()
+                };
+                Ok(Some(Ok(record)))
             }
             Self::Lines { batches, batch, shape } => loop {
                 if let Some(line) = batch.next() {
