@@ -12,7 +12,8 @@
 //! - [`web`]: the HTTP server: accept loop, limits, errors, assets, health.
 //! - [`embedded`]: a Kafka broker of one node, for those who have none.
 //! - [`telemetry`]: every metric declared once, and the log.
-//! - `backoff`, `clock`, `listen`: for everyone: how long to wait before trying again, the time, and listening on a port.
+//! - `backoff`, `clock`, `listen`, `time`: for everyone: how long to wait before trying again, the time, listening on a port,
+//!   and times as people write them.
 //!
 //! Arrows point one way: `cli` → `apps`, `console`, `web` → `live` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
 //! an app, and no app imports another.
@@ -30,4 +31,5 @@ pub mod live;
 pub mod record_batch;
 pub mod redis;
 pub mod telemetry;
+mod time;
 pub mod web;

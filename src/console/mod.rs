@@ -7,6 +7,8 @@
 //! - [`route`], [`request`], [`refusal`]: the table, what a handler is given, and what it says when it can't.
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
 //! - [`frame`]: what all pages share: the section, notices.
+//! - [`messages`]: the records of a topic: pages, search, live, export.
+//! - [`human`]: numbers and moments as people read them.
 //! - [`openapi`]: the document of the API.
 //! - [`decode`]: what is shown of bytes.
 //! - [`filter`]: the search language.
@@ -16,6 +18,8 @@ pub mod decode;
 pub mod filter;
 pub mod frame;
 pub mod guard;
+pub mod human;
+pub mod messages;
 pub mod openapi;
 pub mod refusal;
 pub mod request;
@@ -74,7 +78,7 @@ pub fn routes(console: Console) -> Routes {
 
 /// Every address of the console.
 fn table() -> Vec<Route> {
-    let mut table: Vec<Route> = [guard::routes()].into_iter().flatten().collect();
+    let mut table: Vec<Route> = [guard::routes(), messages::routes()].into_iter().flatten().collect();
     table.push(openapi::route(&table));
     table
 }

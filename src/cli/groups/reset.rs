@@ -8,11 +8,12 @@ use krafka::admin::TopicPartition;
 
 use super::show;
 use crate::apps::Prefix;
-use crate::cli::{Status, output, time};
+use crate::cli::{Status, output};
 use crate::kafka::admin::groups::{self, Group};
 use crate::kafka::admin::reset::{Move, Target};
 use crate::kafka::admin::topics;
 use crate::kafka::{Cluster, admin, lookup};
+use crate::time;
 
 /// Set where a group goes on from. Shows the plan; --execute carries it out.
 ///
