@@ -26,6 +26,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much longer than a group's session a request of its members may take.
 const SESSION_SLACK: Duration = Duration::from_secs(5);
 
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
 /// A Kafka cluster and the clients for it, each connected when first used. Cheap to clone.
 #[derive(Clone)]
 pub struct Cluster {

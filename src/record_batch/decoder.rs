@@ -85,6 +85,22 @@ impl Decoder {
         self
     }
 
+    /// The offset at which it goes on once it has given out everything, without looking into the batches: `None` if there
+    /// is something else among them.
+    pub fn end_offset(&self) -> Option<i64> {
+        let (mut rest, mut next) = (&*self.batches, self.next);
+        while let Some(header) = Header::first_of(rest) {
+            if header.format() != FORMAT || header.length() < MIN_LENGTH || !header.is_placed() {
+                return None;
+            }
+            let Some(behind) = rest.get(header.size()..) else { break };
+            next = next.max(header.next_offset());
+            rest = behind;
+        }
+        // The beginning of a batch, or a message of an older format, which is shorter than a header.
+        rest.get(super::field::MAGIC).is_none_or(|&format| format == FORMAT).then_some(next)
+    }
+
     /// The offset at which it goes on: the next entry isn't before it.
     pub fn next_offset(&self) -> i64 {
         self.next
@@ -114,7 +130,7 @@ impl Decoder {
             return (base_offset >= self.next).then(|| Err(self.unreadable(base_offset, reason))).or(Some(Ok(())));
         }
         let header = Header::first_of(&bytes)?;
-        if header.last_offset() < self.next && header.last_offset_delta() >= 0 {
+        if header.is_placed() && header.last_offset() < self.next {
             return Some(Ok(()));
         }
         Some(self.open_batch(header, bytes))
@@ -129,8 +145,8 @@ impl Decoder {
         let Some(compression) = header.compression() else {
             return Err(self.unreadable(last_offset, "it is compressed in a way that kboard doesn't know".to_owned()));
         };
-        if header.last_offset_delta() < 0 || header.base_offset() < 0 || header.count() < 0 {
-            return Err(self.unreadable(header.base_offset(), "its header makes no sense".to_owned()));
+        if !header.is_placed() || header.count() < 0 {
+            return Err(self.unreadable(last_offset, "its header makes no sense".to_owned()));
         }
         let producer_id = header.producer_id().unwrap_or(-1);
         while let Some(begun) = self.aborted.pop_if(|transaction| transaction.first_offset <= last_offset) {

@@ -164,6 +164,11 @@ impl Header {
         self.count() > 0 && self.last_offset_delta() == self.count() - 1
     }
 
+    /// Whether its offsets can be those of a log.
+    pub fn is_placed(&self) -> bool {
+        self.base_offset() >= 0 && self.last_offset_delta() >= 0
+    }
+
     /// Bytes of the batch behind the length.
     pub fn length(&self) -> i32 {
         i32::from_be_bytes(self.field(field::LENGTH))

@@ -24,7 +24,7 @@ pub use partition::fetch;
 pub use scan::{Chunk, Progress, Range, Scan, ScanOptions};
 
 /// What of transactions is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Isolation {
     /// Everything up to the high watermark; records of aborted transactions are marked, and those from the last stable
     /// offset on may still be aborted.

@@ -12,4 +12,4 @@ mod layout;
 pub use brokers::{Brokers, Lease, REQUEST_PATIENCE};
 pub use connection::{Answer, Connection};
 pub use error::WireError;
-pub use layout::Layout;
+pub use layout::{Layout, format_address};

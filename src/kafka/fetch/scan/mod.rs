@@ -1,8 +1,18 @@
 //! All of many partitions, read ahead of who looks at it.
+//!
+//! A task of its own asks each leader for what comes next while it decodes what came, and hands that out in chunks. It
+//! stops at [`ScanOptions::memory`] until its caller takes some.
+
+mod driver;
+mod turn;
 
 use std::sync::Arc;
 
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
 use super::{Cluster, Isolation, KafkaError, Record, Unreadable};
+use driver::Driver;
 
 /// A part of a partition to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +23,7 @@ pub struct Range {
     pub partition: i32,
     /// The first offset to read.
     pub from: i64,
-    /// The offset to stop before, which is not beyond the end of the log; `None` to go on for ever.
+    /// The offset to stop before, which is not beyond the end of the log; `None` to go on with what is still to come.
     pub to: Option<i64>,
 }
 
@@ -36,9 +46,22 @@ impl Default for ScanOptions {
 #[derive(Debug)]
 pub struct Scan {
     progress: Vec<Progress>,
+    news: mpsc::UnboundedReceiver<News>,
+    /// The memory of the chunk that was given out last; asking for another gives it back.
+    held: Option<OwnedSemaphorePermit>,
+    _driver: AbortOnDropHandle<()>,
 }
 
-/// Some records of one range, in order.
+/// What the driver has to say of a range.
+#[derive(Debug)]
+enum News {
+    Chunk(Chunk, OwnedSemaphorePermit),
+    /// Nothing more comes.
+    Done(usize),
+    Failed(usize, KafkaError),
+}
+
+/// Some records of one range, in order; none where a piece of the log had none.
 #[derive(Debug)]
 pub struct Chunk {
     /// The place of the range among those given.
@@ -71,8 +94,11 @@ pub struct Progress {
 impl Scan {
     /// Begins to read `ranges`.
     pub fn start(cluster: &Cluster, ranges: Vec<Range>, options: &ScanOptions) -> Self {
-        let _ = (cluster, ranges, options);
-        todo!()
+        let progress = ranges.iter().map(|range| Progress { next: range.from, ..Progress::default() }).collect();
+        let (sender, news) = mpsc::unbounded_channel();
+        let driver = Driver::new(cluster.clone(), ranges, options.clone(), sender);
+        let _driver = AbortOnDropHandle::new(tokio::spawn(driver.run()));
+        Self { progress, news, held: None, _driver }
     }
 
     /// The next records of any range; those of one range come in the order of their offsets. `None` when all ranges were
@@ -81,7 +107,24 @@ impl Scan {
     /// # Errors
     /// When a range can't be read to its end: its topic is gone, its leader doesn't answer.
     pub async fn next(&mut self) -> Option<Result<Chunk, KafkaError>> {
-        todo!()
+        self.held = None;
+        loop {
+            match self.news.recv().await? {
+                News::Chunk(chunk, memory) => {
+                    self.held = Some(memory);
+                    let progress = &mut self.progress[chunk.range];
+                    progress.next = chunk.next;
+                    progress.bytes += chunk.bytes;
+                    progress.records += chunk.records.len() as u64;
+                    return Some(Ok(chunk));
+                }
+                News::Done(range) => self.progress[range].done = true,
+                News::Failed(range, error) => {
+                    self.progress[range].done = true;
+                    return Some(Err(error));
+                }
+            }
+        }
     }
 
     /// How far each range has been given out, in the order of the ranges.
