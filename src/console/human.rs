@@ -70,9 +70,15 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_and_lengths_short() {
-        assert_eq!((count(1_234_567), count(-1_000), count(u64::MAX)), ("1,234,567".into(), "−1,000".into(), count(i64::MAX)));
+        assert_eq!(
+            (count(1_234_567), count(-1_000), count(u64::MAX)),
+            ("1,234,567".into(), "−1,000".into(), count(i64::MAX))
+        );
         assert_eq!((counted(1, "record"), counted(2_000, "record")), ("1 record".into(), "2,000 records".into()));
-        assert_eq!((length(604_800_000), length(250), length(i64::MAX)), ("7d".into(), "250 ms".into(), "for ever".into()));
+        assert_eq!(
+            (length(604_800_000), length(250), length(i64::MAX)),
+            ("7d".into(), "250 ms".into(), "for ever".into())
+        );
         assert_eq!((rate(Some(0.25)), rate(Some(1_234.4)), rate(None)), ("0.2/s".into(), "1,234/s".into(), "–".into()));
         assert_eq!(size(Some(1024 * 1024)), "1.00 MiB");
     }

@@ -41,9 +41,8 @@ pub struct RecordJson<'a> {
     #[schemars(with = "Option<TextSchema>")]
     pub value: Option<&'a [u8]>,
     /// Its headers.
-    #[serde(serialize_with = "headers")]
     #[schemars(with = "Vec<HeaderSchema>")]
-    pub headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
+    pub headers: HeadersJson<'a>,
 }
 
 impl<'a> RecordJson<'a> {
@@ -58,7 +57,7 @@ impl<'a> RecordJson<'a> {
             timestamp_type: if appended { "append" } else { "create" },
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            headers: record.headers.iter().collect(),
+            headers: HeadersJson::new(&record.headers),
         }
     }
 }
@@ -66,6 +65,7 @@ impl<'a> RecordJson<'a> {
 impl<'a> From<&'a ConsumerRecord> for RecordJson<'a> {
     fn from(record: &'a ConsumerRecord) -> Self {
         let appended = record.timestamp_type == TimestampType::LogAppendTime;
+        let headers = record.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref()));
         Self {
             topic: &record.topic,
             partition: record.partition,
@@ -75,7 +75,7 @@ impl<'a> From<&'a ConsumerRecord> for RecordJson<'a> {
             timestamp_type: if appended { "append" } else { "create" },
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            headers: record.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref())).collect(),
+            headers: HeadersJson(headers.collect()),
         }
     }
 }
@@ -84,13 +84,26 @@ fn text<S: Serializer>(bytes: &Option<&[u8]>, serializer: S) -> Result<S::Ok, S:
     bytes.map(Text).serialize(serializer)
 }
 
-fn headers<S: Serializer>(headers: &[(&[u8], Option<&[u8]>)], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Header<'a> {
-        key: Text<'a>,
-        value: Option<Text<'a>>,
+/// The headers of a record to be written as JSON.
+#[derive(Clone, Debug)]
+pub struct HeadersJson<'a>(Vec<(&'a [u8], Option<&'a [u8]>)>);
+
+impl<'a> HeadersJson<'a> {
+    /// Of a record as it was fetched.
+    pub fn new(headers: &'a fetch::Headers) -> Self {
+        Self(headers.iter().collect())
     }
-    serializer.collect_seq(headers.iter().map(|(key, value)| Header { key: Text(key), value: value.map(Text) }))
+}
+
+impl Serialize for HeadersJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Header<'a> {
+            key: Text<'a>,
+            value: Option<Text<'a>>,
+        }
+        serializer.collect_seq(self.0.iter().map(|(key, value)| Header { key: Text(key), value: value.map(Text) }))
+    }
 }
 
 /// Bytes: a string where they are UTF-8.

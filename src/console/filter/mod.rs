@@ -31,7 +31,7 @@ use regex::bytes::{Regex, RegexBuilder};
 pub use plan::Fault;
 use plan::Plan;
 pub use subject::Subject;
-use syntax::{Expression, Path, Pattern};
+use syntax::{Path, Pattern};
 
 /// The longest search, in bytes.
 pub const MAX_LENGTH: usize = 4096;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::syntax::{Field, Literal, Operand, Operator, Step};
+use super::syntax::{Expression, Field, Literal, Operand, Operator, Step};
 use super::*;
 use crate::kafka::fetch::{Batch, Compression, Headers, Record, TimestampType};
 

@@ -7,7 +7,8 @@
 
 use std::collections::VecDeque;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
+use futures::stream::FuturesUnordered;
 
 use super::cut::Cut;
 use crate::kafka::KafkaError;
@@ -108,12 +109,7 @@ pub struct Page<T> {
 ///
 /// # Errors
 /// When a partition can't be read.
-pub async fn page<S: Source>(
-    source: &S,
-    parts: &[Part],
-    way: &Way,
-    size: Size,
-) -> Result<Page<S::Shown>, KafkaError> {
+pub async fn page<S: Source>(source: &S, parts: &[Part], way: &Way, size: Size) -> Result<Page<S::Shown>, KafkaError> {
     let at = |cut: &Cut| -> Vec<i64> {
         parts.iter().enumerate().map(|(place, part)| cut.at(place, part.start, part.end)).collect()
     };
@@ -163,8 +159,17 @@ async fn older<S: Source>(
     let mut backs: Vec<Back<S::Shown>> = parts.iter().zip(upper).map(begin).collect();
     let (mut page, mut weight) = (Vec::new(), 0);
     while page.len() < size.entries {
-        let dry = backs.iter_mut().filter(|back| back.entries.is_empty() && back.low > back.part.start);
-        stream::iter(dry.map(|back| back.refill(source, size))).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+        let mut reading = FuturesUnordered::new();
+        for back in &mut backs {
+            if back.entries.is_empty() && back.low > back.part.start {
+                reading.push(back.refill(source, size));
+            }
+            if reading.len() == AT_ONCE {
+                reading.try_next().await?;
+            }
+        }
+        while reading.try_next().await?.is_some() {}
+        drop(reading);
         let newest = backs.iter_mut().filter(|back| !back.entries.is_empty()).max_by_key(|back| back.key());
         let Some(back) = newest else { break };
         let heavy = back.entries.back().is_some_and(|entry| weight + entry.weight > size.weight);
@@ -236,8 +241,17 @@ async fn newer<S: Source>(
     let mut forths: Vec<Forth<S::Shown>> = parts.iter().zip(lower).map(begin).collect();
     let (mut page, mut weight) = (Vec::new(), 0);
     while page.len() < size.entries {
-        let dry = forths.iter_mut().filter(|forth| forth.entries.is_empty() && forth.high < forth.part.end);
-        stream::iter(dry.map(|forth| forth.refill(source, size))).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+        let mut reading = FuturesUnordered::new();
+        for forth in &mut forths {
+            if forth.entries.is_empty() && forth.high < forth.part.end {
+                reading.push(forth.refill(source, size));
+            }
+            if reading.len() == AT_ONCE {
+                reading.try_next().await?;
+            }
+        }
+        while reading.try_next().await?.is_some() {}
+        drop(reading);
         let oldest = forths.iter_mut().filter(|forth| !forth.entries.is_empty()).min_by_key(|forth| forth.key());
         let Some(forth) = oldest else { break };
         let heavy = forth.entries.front().is_some_and(|entry| weight + entry.weight > size.weight);

@@ -10,6 +10,7 @@ use super::query::{From, Query, cut, millis};
 use crate::console::Console;
 use crate::console::refusal::Refusal;
 use crate::kafka::fetch::{At, Isolation, Located, offsets};
+use crate::kafka::wire::WireError;
 use crate::kafka::{Cluster, KafkaError, lookup};
 
 /// What may be looked at.
@@ -49,7 +50,9 @@ impl Extent {
             found(cluster, topic, &chosen, until.map(At::Time), query.isolation()),
         );
         let (mut parts, mut away, mut refusal) = (Vec::new(), Vec::new(), None);
-        for ((((partition, start), end), since), until) in chosen.into_iter().zip(starts).zip(ends).zip(since).zip(until) {
+        for ((((partition, start), end), since), until) in
+            chosen.into_iter().zip(starts).zip(ends).zip(since).zip(until)
+        {
             let bounds = (|| {
                 let end = end?.map_or(0, |end| end.offset);
                 let start = start?.map_or(0, |start| start.offset);
@@ -94,7 +97,9 @@ impl Extent {
             From::Offset => {
                 let offset: i64 = match query.at.trim() {
                     "" => 0,
-                    text => text.parse().map_err(|_| Refusal::field("at", format!("expected an offset, not {text:?}")))?,
+                    text => {
+                        text.parse().map_err(|_| Refusal::field("at", format!("expected an offset, not {text:?}")))?
+                    }
                 };
                 Ok(Way::After(Cut(self.parts.iter().map(|part| offset.clamp(part.start, part.end)).collect())))
             }
@@ -138,7 +143,7 @@ async fn partitions(console: &Console, topic: &str) -> Result<Vec<i32>, Refusal>
             let known: Vec<String> = console.watch.snapshot().topics.keys().cloned().collect();
             Err(lookup::unknown_topic(topic, &known).into())
         }
-        Some(Err(error)) => Err(failed(error.into())),
+        Some(Err(error)) => Err(failed(WireError::Refused(error))),
     }
 }
 

@@ -125,6 +125,23 @@ impl Query {
         self.from == From::Newest
     }
 
+    /// Whether it is of `partition` alone.
+    pub fn is_of(&self, partition: &i32) -> bool {
+        self.partition == Some(*partition)
+    }
+
+    /// Whether so many records are wanted.
+    pub fn has_limit(&self, limit: &usize) -> bool {
+        self.limit() == *limit
+    }
+
+    /// Whether there is anything of what is seldom asked for.
+    pub fn has_more(&self) -> bool {
+        let Self { since, until, key, value, transactions, .. } = self;
+        let plain = since.is_empty() && until.is_empty() && *key == Format::Auto && *value == Format::Auto;
+        !plain || *transactions != Transactions::All
+    }
+
     /// What of transactions is read.
     pub fn isolation(&self) -> Isolation {
         match self.transactions {

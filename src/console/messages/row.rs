@@ -123,7 +123,10 @@ impl Rows {
             key: decode::preview(record.key.as_deref(), self.key),
             value: whole.then(|| decode::preview(record.value.as_deref(), self.value)),
             columns,
-            size: record.value.as_ref().map_or_else(|| human::UNKNOWN.to_owned(), |value| human::size(Some(value.len() as u64))),
+            size: record
+                .value
+                .as_ref()
+                .map_or_else(|| human::UNKNOWN.to_owned(), |value| human::size(Some(value.len() as u64))),
             headers: record.headers.len(),
             aborted: record.aborted,
         }

@@ -16,8 +16,14 @@ impl Source for Model {
     async fn read(&self, partition: i32, from: i64, to: i64) -> Result<Piece<()>, KafkaError> {
         let all = &self.parts[partition as usize];
         let found = all.iter().filter(|(offset, _)| (from..to).contains(offset)).take(self.piece);
-        let entry =
-            |&(offset, timestamp): &(i64, i64)| Entry { partition, offset, last: offset, timestamp, weight: 10, shown: () };
+        let entry = |&(offset, timestamp): &(i64, i64)| Entry {
+            partition,
+            offset,
+            last: offset,
+            timestamp,
+            weight: 10,
+            shown: (),
+        };
         let entries: Vec<_> = found.map(entry).collect();
         let next = if entries.len() == self.piece { entries[self.piece - 1].offset + 1 } else { to };
         Ok(Piece { entries, next })
@@ -156,7 +162,8 @@ proptest! {
 
 #[test]
 fn a_page_stays_while_the_topic_grows() {
-    let mut model = Model { parts: vec![(0..50).map(|n| (n, n * 10)).collect(), (0..30).map(|n| (n, n * 15)).collect()], piece: 7 };
+    let mut model =
+        Model { parts: vec![(0..50).map(|n| (n, n * 10)).collect(), (0..30).map(|n| (n, n * 15)).collect()], piece: 7 };
     let first = model.page(&Way::Before(Cut(vec![50, 30])), size(10));
     let second = model.page(&Way::Before(first.lower.clone()), size(10));
     model.parts[0].extend((50..60).map(|n| (n, n * 10)));
