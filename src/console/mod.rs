@@ -7,17 +7,22 @@
 //! - [`route`], [`request`], [`refusal`]: the table, what a handler is given, and what it says when it can't.
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
 //! - [`frame`]: what all pages share: the section, notices; [`form`]: what forms send; [`human`]: numbers as people read them.
-//! - [`openapi`]: the document of the API.
-//! - [`dead_letters`]: what could not be handled, and the ways back.
 //! - [`topics`]: topics and what can be done with them.
+//! - [`messages`]: the records of a topic: pages, search, live, export; [`filter`]: the search language; [`decode`]: what is
+//!   shown of bytes.
 //! - [`produce`]: writing records; [`runs`]: work that goes on while one looks at it.
+//! - [`dead_letters`]: what could not be handled, and the ways back.
+//! - [`openapi`]: the document of the API.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
 pub mod dead_letters;
+pub mod decode;
+pub mod filter;
 pub mod form;
 pub mod frame;
 pub mod guard;
 pub mod human;
+pub mod messages;
 pub mod openapi;
 pub mod produce;
 pub mod refusal;
@@ -82,11 +87,15 @@ pub fn routes(console: Console) -> Routes {
 
 /// Every address of the console.
 fn table() -> Vec<Route> {
-    let mut table: Vec<Route> =
-        [guard::routes(), topics::routes(), produce::routes(), dead_letters::routes(), runs::routes()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let areas = [
+        guard::routes(),
+        topics::routes(),
+        messages::routes(),
+        produce::routes(),
+        dead_letters::routes(),
+        runs::routes(),
+    ];
+    let mut table: Vec<Route> = areas.into_iter().flatten().collect();
     table.push(openapi::route(&table));
     table
 }

@@ -11,14 +11,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use krafka::{ConsumerRecord, TimestampType};
+use schemars::JsonSchema;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use super::bulk::BulkRecord;
+use super::fetch::{self, Record};
 
 /// A record to be written as JSON.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RecordJson<'a> {
     /// Its topic.
     pub topic: &'a str,
@@ -32,18 +34,38 @@ pub struct RecordJson<'a> {
     pub timestamp_type: &'a str,
     /// Its key.
     #[serde(serialize_with = "text")]
+    #[schemars(with = "Option<TextSchema>")]
     pub key: Option<&'a [u8]>,
     /// Its value.
     #[serde(serialize_with = "text")]
+    #[schemars(with = "Option<TextSchema>")]
     pub value: Option<&'a [u8]>,
     /// Its headers.
-    #[serde(serialize_with = "headers")]
-    pub headers: &'a [(String, Option<Bytes>)],
+    #[schemars(with = "Vec<HeaderSchema>")]
+    pub headers: HeadersJson<'a>,
+}
+
+impl<'a> RecordJson<'a> {
+    /// Of a record as it was fetched, which knows neither its topic nor its partition.
+    pub fn new(topic: &'a str, partition: i32, record: &'a Record) -> Self {
+        let appended = record.timestamp_type() == fetch::TimestampType::LogAppend;
+        Self {
+            topic,
+            partition,
+            offset: record.offset,
+            timestamp: (record.timestamp >= 0).then_some(record.timestamp),
+            timestamp_type: if appended { "append" } else { "create" },
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: HeadersJson::new(&record.headers),
+        }
+    }
 }
 
 impl<'a> From<&'a ConsumerRecord> for RecordJson<'a> {
     fn from(record: &'a ConsumerRecord) -> Self {
         let appended = record.timestamp_type == TimestampType::LogAppendTime;
+        let headers = record.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref()));
         Self {
             topic: &record.topic,
             partition: record.partition,
@@ -53,7 +75,7 @@ impl<'a> From<&'a ConsumerRecord> for RecordJson<'a> {
             timestamp_type: if appended { "append" } else { "create" },
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            headers: &record.headers,
+            headers: HeadersJson(headers.collect()),
         }
     }
 }
@@ -62,13 +84,43 @@ fn text<S: Serializer>(bytes: &Option<&[u8]>, serializer: S) -> Result<S::Ok, S:
     bytes.map(Text).serialize(serializer)
 }
 
-fn headers<S: Serializer>(headers: &&[(String, Option<Bytes>)], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Header<'a> {
-        key: &'a str,
-        value: Option<Text<'a>>,
+/// The headers of a record to be written as JSON.
+#[derive(Clone, Debug)]
+pub struct HeadersJson<'a>(Vec<(&'a [u8], Option<&'a [u8]>)>);
+
+impl<'a> HeadersJson<'a> {
+    /// Of a record as it was fetched.
+    pub fn new(headers: &'a fetch::Headers) -> Self {
+        Self(headers.iter().collect())
     }
-    serializer.collect_seq(headers.iter().map(|(key, value)| Header { key, value: value.as_deref().map(Text) }))
+}
+
+impl Serialize for HeadersJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Header<'a> {
+            key: Text<'a>,
+            value: Option<Text<'a>>,
+        }
+        serializer.collect_seq(self.0.iter().map(|(key, value)| Header { key: Text(key), value: value.map(Text) }))
+    }
+}
+
+/// Bytes: a string where they are UTF-8.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum TextSchema {
+    Text(String),
+    Binary { base64: String },
+}
+
+/// One of a record's headers.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct HeaderSchema {
+    key: TextSchema,
+    value: Option<TextSchema>,
 }
 
 /// Bytes as a string, or `{"base64": …}` when they are not UTF-8.
