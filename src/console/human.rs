@@ -51,9 +51,14 @@ pub fn counted(number: impl Number, noun: &str) -> String {
     format!("{} {noun}{}", count(&number), if number.value() == 1 { "" } else { "s" })
 }
 
+/// `1.21 MiB`.
+pub fn bytes(bytes: impl Number) -> String {
+    HumanBytes(bytes.value().unsigned_abs()).to_string()
+}
+
 /// `1.21 MiB`, or what stands for the unknown.
-pub fn size(bytes: impl Borrow<Option<u64>>) -> String {
-    bytes.borrow().map_or_else(|| UNKNOWN.to_owned(), |bytes| HumanBytes(bytes).to_string())
+pub fn size(size: impl Borrow<Option<u64>>) -> String {
+    size.borrow().map_or_else(|| UNKNOWN.to_owned(), bytes)
 }
 
 /// A length of time in milliseconds: `7d`, `1h 30m`, `250 ms`.

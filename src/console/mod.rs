@@ -10,9 +10,12 @@
 //! - [`topics`]: topics and what can be done with them.
 //! - [`messages`]: the records of a topic: pages, search, live, export; [`filter`]: the search language; [`decode`]: what is
 //!   shown of bytes.
+//! - [`produce`]: writing records; [`runs`]: work that goes on while one looks at it.
+//! - [`dead_letters`]: what could not be handled, and the ways back.
 //! - [`openapi`]: the document of the API.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
+pub mod dead_letters;
 pub mod decode;
 pub mod filter;
 pub mod form;
@@ -21,9 +24,11 @@ pub mod guard;
 pub mod human;
 pub mod messages;
 pub mod openapi;
+pub mod produce;
 pub mod refusal;
 pub mod request;
 pub mod route;
+pub mod runs;
 pub mod topics;
 pub mod watch;
 
@@ -36,6 +41,7 @@ use crate::kafka::Cluster;
 use crate::web::{Part, Routes};
 pub use guard::Guard;
 use route::Route;
+use runs::Runs;
 use watch::Watch;
 
 /// Where its pages begin.
@@ -51,6 +57,8 @@ pub struct Console {
     pub guard: Guard,
     /// The cluster as it was a moment ago.
     pub watch: Watch,
+    /// Work that goes on.
+    pub runs: Runs,
     /// What the site has besides.
     pub site: Arc<[Part]>,
     /// Cancelled when the process is asked to end: streams end with it.
@@ -68,7 +76,7 @@ impl Console {
         shutdown: CancellationToken,
     ) -> Self {
         let watch = Watch::start(cluster.clone(), shutdown.clone());
-        Self { cluster, defaults, guard: Guard::new(mode, loopback), watch, site, shutdown }
+        Self { cluster, defaults, guard: Guard::new(mode, loopback), watch, runs: Runs::default(), site, shutdown }
     }
 }
 
@@ -79,7 +87,14 @@ pub fn routes(console: Console) -> Routes {
 
 /// Every address of the console.
 fn table() -> Vec<Route> {
-    let areas = [guard::routes(), topics::routes(), messages::routes()];
+    let areas = [
+        guard::routes(),
+        topics::routes(),
+        messages::routes(),
+        produce::routes(),
+        dead_letters::routes(),
+        runs::routes(),
+    ];
     let mut table: Vec<Route> = areas.into_iter().flatten().collect();
     table.push(openapi::route(&table));
     table

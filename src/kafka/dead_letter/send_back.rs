@@ -3,23 +3,115 @@
 //! A letter is marked after its topic has acknowledged it: a crash between the two leaves it unmarked, and it may be sent
 //! once more. At least once, as with everything that leads here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use krafka::producer::{Acks, Producer};
 use krafka::{CloseOptions, Record};
+use tokio_util::sync::CancellationToken;
 
 use super::letter::{Letter, mark};
+use super::survey::{Limits, survey};
 use super::{SENT_BACK, origin_of};
 use crate::clock::now_ms;
 use crate::kafka::bulk::{BulkRecord, Placement};
+use crate::kafka::fetch::{Range, Scan, ScanOptions};
 use crate::kafka::producer::DELIVERY_TIMEOUT;
 use crate::kafka::{Cluster, KafkaError, lookup};
 
 /// Letters that are on their way together, and that one marker names at most.
 pub const AT_ONCE: usize = 500;
 
+/// Bytes of letters that are on their way together, about.
+const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
+
 /// What became of a letter: where the record is now, or why it was not sent.
 pub type Outcome = Result<Placement, String>;
+
+/// What [`all`] has to say while it goes on.
+pub enum News<'a> {
+    /// So many letters are to be sent back, and so many that match were sent back before.
+    Found(usize, usize),
+    /// What became of these.
+    Sent(&'a [(Letter, Outcome)]),
+}
+
+/// Sends back every letter of `topic` that `wants` wants and that was not sent back before, partition by partition in
+/// their order. It reads the topic twice: that a letter was sent back is said after it. Cancelling `stop` ends it between
+/// two batches.
+///
+/// # Errors
+/// The topic can't be read, or letters were sent back and could not be marked.
+pub async fn all(
+    cluster: &Cluster,
+    topic: &str,
+    wants: impl Fn(&Letter) -> bool,
+    stop: &CancellationToken,
+    mut tell: impl FnMut(News<'_>),
+) -> Result<(), KafkaError> {
+    let mut found: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
+    let note = |letter: &Letter| {
+        if wants(letter) {
+            found.entry(letter.partition).or_default().insert(letter.offset);
+        }
+        false
+    };
+    let survey = survey(cluster, topic, Limits::NONE, note).await?;
+    let matching: usize = found.values().map(BTreeSet::len).sum();
+    for (partition, offsets) in &mut found {
+        offsets.retain(|offset| !survey.sent_back.contains(&(*partition, *offset)));
+    }
+    let left: usize = found.values().map(BTreeSet::len).sum();
+    tell(News::Found(left, matching - left));
+    let mut back = SendBack::start(cluster, topic).await?;
+    let result = send_found(&mut back, cluster, &found, stop, tell).await;
+    back.close().await;
+    result
+}
+
+async fn send_found(
+    back: &mut SendBack,
+    cluster: &Cluster,
+    found: &BTreeMap<i32, BTreeSet<i64>>,
+    stop: &CancellationToken,
+    mut tell: impl FnMut(News<'_>),
+) -> Result<(), KafkaError> {
+    let topic = back.topic.clone();
+    for (partition, offsets) in found {
+        let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { continue };
+        let range = Range { topic: topic.as_str().into(), partition: *partition, from: *first, to: Some(last + 1) };
+        let mut scan = Scan::start(cluster, vec![range], &ScanOptions::default());
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some(chunk) = scan.next().await {
+            for record in chunk?.records.iter().filter(|record| offsets.contains(&record.offset)) {
+                bytes += record.size();
+                batch.extend(Letter::read(&topic, *partition, record));
+                if batch.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE {
+                    if stop.is_cancelled() {
+                        return Ok(());
+                    }
+                    send_batch(back, std::mem::take(&mut batch), &mut tell).await?;
+                    bytes = 0;
+                }
+            }
+        }
+        if !stop.is_cancelled() {
+            send_batch(back, batch, &mut tell).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn send_batch(
+    back: &mut SendBack,
+    letters: Vec<Letter>,
+    tell: &mut impl FnMut(News<'_>),
+) -> Result<(), KafkaError> {
+    let records: Vec<_> = letters.iter().map(|letter| (letter, letter.revived())).collect();
+    let outcomes = back.send(&records).await?;
+    let told: Vec<_> = letters.into_iter().zip(outcomes).collect();
+    tell(News::Sent(&told));
+    Ok(())
+}
 
 /// Sends letters of one dead-letter topic back.
 pub struct SendBack {
