@@ -11,7 +11,8 @@
 //! - [`web`]: the HTTP server: accept loop, limits, errors, assets, health.
 //! - [`embedded`]: a Kafka broker of one node, for those who have none.
 //! - [`telemetry`]: every metric declared once, and the log.
-//! - `backoff`, `clock`, `listen`: for everyone: how long to wait before trying again, the time, and listening on a port.
+//! - `backoff`, `clock`, `listen`, `time`: for everyone: how long to wait before trying again, the time, listening on a port,
+//!   and times as people write them.
 //!
 //! Arrows point one way: `cli` → `apps`, `console`, `web` → `live` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
 //! an app, and no app imports another.
@@ -28,4 +29,5 @@ mod listen;
 pub mod live;
 pub mod redis;
 pub mod telemetry;
+mod time;
 pub mod web;

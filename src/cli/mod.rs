@@ -17,7 +17,6 @@ mod serve;
 mod settings;
 mod shutdown;
 mod start;
-mod time;
 mod topics;
 
 use std::process::ExitCode;

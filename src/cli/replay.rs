@@ -12,13 +12,14 @@ use krafka::consumer::TopicPartition;
 use serde::Serialize;
 
 use super::output::{self, Format};
-use super::{Status, shutdown, start, time};
+use super::{Status, shutdown, start};
 use crate::apps::{self, GroupSpec, Prefix, Services};
 use crate::config::Settings;
 use crate::kafka::Cluster;
 use crate::kafka::admin::groups;
 use crate::kafka::log::{self, PartitionLog};
 use crate::kafka::replay::{Part, Progress, Range, Report};
+use crate::time;
 
 /// Records a second that a dry run assumes: the least that `benches/board drain` is to show of one process.
 const ASSUMED_RATE: f64 = 100_000.0;

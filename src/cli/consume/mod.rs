@@ -10,11 +10,12 @@ use krafka::consumer::IsolationLevel;
 use regex::Regex;
 
 use self::format::Format;
-use super::{Status, shutdown, time};
+use super::{Status, shutdown};
 use crate::apps::{self, Prefix};
 use crate::config::Settings;
 use crate::kafka::reader::{From, Reader};
 use crate::kafka::{Cluster, KafkaError, lookup};
+use crate::time;
 
 /// Run an app's consumer group, or print the records of topics.
 #[derive(Debug, clap::Args)]

@@ -64,6 +64,9 @@ fn refuse_members(group: &Group) -> Result<(), String> {
     if group.is_empty() {
         return Ok(());
     }
+    if let Some(problem) = &group.problem {
+        return Err(format!("it is not known who reads with group {:?}: {problem}", group.group));
+    }
     let members: Vec<String> = group.members.iter().map(|m| format!("{} at {}", m.client, m.host)).collect();
     Err(match members.as_slice() {
         [] => format!("group {:?} is {}; wait until it is Empty", group.group, group.state),
@@ -74,6 +77,15 @@ fn refuse_members(group: &Group) -> Result<(), String> {
             members.join(", "),
         ),
     })
+}
+
+/// Says of which groups not everything is known.
+fn tell_problems(groups: &[Group]) {
+    for group in groups {
+        if let Some(problem) = &group.problem {
+            eprintln!("Note: group {:?} is not fully known: {problem}", group.group);
+        }
+    }
 }
 
 /// Whether `group` feeds a projection of an app, whose own offsets are kept in Redis beside the state.

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use crate::cli::{output, time};
+use crate::cli::output;
 use crate::kafka::admin::groups::{Group, Listing, Member};
 use crate::kafka::admin::positions::Position;
 use crate::kafka::admin::reset::Move;
+use crate::time;
 
 /// What is shown where something is not known.
 const UNKNOWN: &str = "-";

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt};
 use krafka::admin::{
     AdminClient, ClusterBroker, ConsumerGroupDescription, ConsumerGroupMember, GroupType, TopicPartition,
 };
 use krafka::error::ErrorCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::positions::{Position, positions};
@@ -42,7 +43,7 @@ impl Listing {
 }
 
 /// A broker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Broker {
     /// Its number.
     pub id: i32,
@@ -51,7 +52,7 @@ pub struct Broker {
 }
 
 /// A group as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Group {
     /// Its name.
     pub group: String,
@@ -68,10 +69,13 @@ pub struct Group {
     /// How far each partition of its topics has been read, in order.
     #[serde(rename = "partitions")]
     pub positions: Vec<Position>,
+    /// Why its members or its offsets are unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// A member of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Member {
     /// The name that the coordinator gave it.
     pub member: String,
@@ -86,7 +90,14 @@ pub struct Member {
 impl Group {
     /// Whether its offsets can be changed: nobody is there to go on from the old ones.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty() && matches!(self.state.as_str(), EMPTY | DEAD)
+        self.problem.is_none() && self.members.is_empty() && matches!(self.state.as_str(), EMPTY | DEAD)
+    }
+
+    /// The offsets that it has committed.
+    pub fn committed(&self) -> HashMap<TopicPartition, i64> {
+        let offset =
+            |position: &Position| Some((TopicPartition::new(&position.topic, position.partition), position.committed?));
+        self.positions.iter().filter_map(offset).collect()
     }
 
     /// All lag that is known; `None` when it is known of no partition.
@@ -111,20 +122,29 @@ impl Group {
     }
 }
 
-/// All groups, in order, and the brokers that did not answer with theirs.
+/// All groups, as far as brokers told.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// The groups, in order.
+    pub groups: Vec<Listing>,
+    /// The brokers that did not answer with those that they coordinate, and why.
+    pub refused: Vec<(i32, String)>,
+}
+
+/// All groups, and the brokers that did not answer with theirs.
 ///
 /// # Errors
 /// No broker answers.
-pub async fn list(cluster: &Cluster) -> Result<Vec<Listing>, KafkaError> {
+pub async fn list_each(cluster: &Cluster) -> Result<Listed, KafkaError> {
     let admin = client(cluster).await?;
     let described = admin.describe_cluster(Default::default()).await;
     let brokers = described.map_err(KafkaError::request("describe the cluster"))?.brokers;
-    let listed = admin.list_consumer_groups(Default::default()).await.map_err(KafkaError::request("list groups"))?;
-    let mut groups = Vec::new();
-    for (id, answer) in listed {
+    let answers = admin.list_consumer_groups(Default::default()).await.map_err(KafkaError::request("list groups"))?;
+    let mut listed = Listed::default();
+    for (id, answer) in answers {
         match answer {
-            Err(error) => tracing::warn!(broker = id, %error, "a broker did not list the groups that it coordinates"),
-            Ok(listings) => groups.extend(listings.into_iter().map(|listing| Listing {
+            Err(error) => listed.refused.push((id, error.to_string())),
+            Ok(listings) => listed.groups.extend(listings.into_iter().map(|listing| Listing {
                 kind: listing.group_type.unwrap_or(GroupType::Classic).to_string(),
                 group: listing.group_id,
                 state: listing.state,
@@ -132,8 +152,20 @@ pub async fn list(cluster: &Cluster) -> Result<Vec<Listing>, KafkaError> {
             })),
         }
     }
-    groups.sort_by(|a, b| a.group.cmp(&b.group));
-    Ok(groups)
+    listed.groups.sort_by(|a, b| a.group.cmp(&b.group));
+    Ok(listed)
+}
+
+/// All groups, in order; those of brokers that did not answer are missing, which is logged.
+///
+/// # Errors
+/// No broker answers.
+pub async fn list(cluster: &Cluster) -> Result<Vec<Listing>, KafkaError> {
+    let listed = list_each(cluster).await?;
+    for (broker, reason) in listed.refused {
+        tracing::warn!(broker, reason, "a broker did not list the groups that it coordinates");
+    }
+    Ok(listed.groups)
 }
 
 fn broker(id: i32, brokers: &[ClusterBroker]) -> Broker {
@@ -141,47 +173,71 @@ fn broker(id: i32, brokers: &[ClusterBroker]) -> Broker {
     Broker { id, address: found.map(|broker| format!("{}:{}", broker.host, broker.port)).unwrap_or_default() }
 }
 
-/// Describes the groups of `listings` that read topics, with the position in every partition of these topics.
+/// Describes the groups of `listings` that read topics, with the position in every partition of these topics. A group
+/// whose coordinator doesn't answer for it is there with its problem.
 /// How long records have waited is found out by [`super::waiting::fill`].
 ///
 /// # Errors
-/// A coordinator does not answer for a group.
+/// No broker answers.
 pub async fn describe(cluster: &Cluster, listings: &[Listing]) -> Result<Vec<Group>, KafkaError> {
+    let readings = read(cluster, listings).await?;
+    let names: BTreeSet<String> = readings.iter().flat_map(Reading::topics).map(str::to_owned).collect();
+    let mut topics = topics::layout(cluster, &names).await?;
+    let led: Vec<TopicPartition> = topics.values().flat_map(Topic::led).collect();
+    let ranges = topics::ranges(cluster, &led).await?;
+    topics.values_mut().for_each(|topic| topic.fill_offsets(&ranges));
+    Ok(readings.into_iter().map(|reading| reading.placed(&topics)).collect())
+}
+
+/// A group as its coordinator knows it, which has yet to be compared with the logs.
+pub struct Reading {
+    group: Group,
+    committed: HashMap<TopicPartition, i64>,
+}
+
+impl Reading {
+    /// The topics it reads.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        let assigned = self.group.members.iter().flat_map(|member| member.partitions.keys());
+        assigned.chain(self.committed.keys().map(|partition| &partition.topic)).map(String::as_str)
+    }
+
+    /// The group with its place in the logs of `topics`, which are known with their offsets.
+    pub fn placed(self, topics: &BTreeMap<String, Topic>) -> Group {
+        let positions = positions(&self.group.members, &self.committed, topics);
+        Group { positions, ..self.group }
+    }
+}
+
+/// Asks the coordinators for those groups of `listings` that read topics: members and commits. To compare commits with
+/// the logs' ends, look at these afterwards.
+///
+/// # Errors
+/// No broker answers.
+pub async fn read(cluster: &Cluster, listings: &[Listing]) -> Result<Vec<Reading>, KafkaError> {
     let admin = &client(cluster).await?;
     let readers: Vec<&Listing> = listings.iter().filter(|listing| listing.has_offsets()).collect();
-    let described = admin.describe_consumer_groups(readers.iter().map(|l| &l.group), Default::default()).await;
+    // A group that is listed as empty has nothing more to tell than that.
+    let peopled = readers.iter().filter(|listing| listing.state.as_deref() != Some(EMPTY)).map(|l| &l.group);
+    let described = admin.describe_consumer_groups(peopled, Default::default()).await;
     let mut described = described.map_err(KafkaError::request("describe groups"))?;
     let committed = readers.iter().map(|listing| committed(admin, &listing.group).boxed());
-    let committed: Vec<_> =
-        futures::stream::iter(committed.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-
-    let mut groups = Vec::with_capacity(readers.len());
-    for (listing, committed) in readers.into_iter().zip(committed) {
-        let found = match described.remove(&listing.group) {
-            Some(Ok(found)) => Some(found),
+    let committed: Vec<_> = futures::stream::iter(committed.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
+    let reading = |(listing, committed): (&Listing, Result<_, KafkaError>)| {
+        let mut group = match described.remove(&listing.group) {
+            Some(Ok(found)) => group(listing, Some(found)),
             // It went away since it was listed.
-            Some(Err(error)) if is_code(&error, ErrorCode::GroupIdNotFound) => None,
-            Some(Err(source)) => {
-                return Err(KafkaError::request(format!("describe group {:?}", listing.group))(source));
-            }
-            None => None,
+            Some(Err(error)) if is_code(&error, ErrorCode::GroupIdNotFound) => group(listing, None),
+            Some(Err(error)) => Group { problem: Some(error.to_string()), ..group(listing, None) },
+            None => group(listing, None),
         };
-        groups.push((group(listing, found), committed));
-    }
-    let names: BTreeSet<String> = groups
-        .iter()
-        .flat_map(|(group, committed)| {
-            let assigned = group.members.iter().flat_map(|member| member.partitions.keys());
-            assigned.chain(committed.keys().map(|partition| &partition.topic)).cloned()
-        })
-        .collect();
-    let layout = topics::layout(cluster, &names).await?;
-    let led: Vec<TopicPartition> = layout.values().flat_map(Topic::led).collect();
-    let ranges = topics::ranges(cluster, &led).await?;
-    for (group, committed) in &mut groups {
-        group.positions = positions(&group.members, committed, &layout, &ranges);
-    }
-    Ok(groups.into_iter().map(|(group, _)| group).collect())
+        let committed = committed.unwrap_or_else(|error| {
+            group.problem.get_or_insert_with(|| error.to_string());
+            HashMap::new()
+        });
+        Reading { group, committed }
+    };
+    Ok(readers.into_iter().zip(committed).map(reading).collect())
 }
 
 fn group(listing: &Listing, found: Option<ConsumerGroupDescription>) -> Group {
@@ -199,6 +255,7 @@ fn group(listing: &Listing, found: Option<ConsumerGroupDescription>) -> Group {
         assignor: assignor.filter(|name| !name.is_empty()),
         members,
         positions: Vec::new(),
+        problem: None,
     }
 }
 
@@ -265,6 +322,21 @@ pub async fn move_to(
     let what = || KafkaError::request(format!("set the offsets of group {group:?}"));
     let admin = client(cluster).await?;
     let results = admin.alter_consumer_group_offsets(group, offsets, Default::default()).await.map_err(what())?;
+    results.into_values().collect::<Result<(), _>>().map_err(what())
+}
+
+/// Deletes what `group` has committed for `partitions` of a topic.
+///
+/// # Errors
+/// The coordinator refuses, e.g. because a member is subscribed to the topic.
+pub async fn forget(
+    cluster: &Cluster,
+    group: &str,
+    partitions: impl IntoIterator<Item = TopicPartition>,
+) -> Result<(), KafkaError> {
+    let what = || KafkaError::request(format!("delete offsets of group {group:?}"));
+    let admin = client(cluster).await?;
+    let results = admin.delete_consumer_group_offsets(group, partitions, Default::default()).await.map_err(what())?;
     results.into_values().collect::<Result<(), _>>().map_err(what())
 }
 

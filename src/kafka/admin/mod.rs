@@ -1,12 +1,13 @@
 //! Administration: topics as they should be, topics and groups as they are, and the way from one to the other.
 //!
 //! - [`ensure`]: creates the topics that are missing, for `serve`.
-//! - [`topics`], [`settings`]: topics as they are.
+//! - [`brokers`]: brokers as they are; [`topics`], [`settings`]: topics as they are.
 //! - [`plan`]: what would have to change, a pure function; [`apply`] carries it out.
 //! - [`groups`]: groups as they are; [`positions`]: how far they have read; [`waiting`]: how long the next record has
 //!   waited; [`reset`]: where they may go.
 
 pub mod apply;
+pub mod brokers;
 pub mod ensure;
 pub mod groups;
 pub mod plan;

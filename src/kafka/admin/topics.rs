@@ -1,6 +1,6 @@
 //! Topics as they are: layout, offsets, size on disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use krafka::admin::{ListTopicsOptions, OffsetSpec, TopicDescription, TopicPartit
 use krafka::error::ErrorCode;
 use serde::Serialize;
 
+use super::brokers::{self, Broker, Sizes};
 use super::{client, is_code};
 use crate::kafka::{Cluster, KafkaError, log};
 
@@ -54,6 +55,11 @@ impl Partition {
         Some(self.latest? - self.earliest?)
     }
 
+    /// The offsets that can be read; unknown without a leader.
+    pub fn range(&self) -> Option<Range<i64>> {
+        Some(self.earliest?..self.latest?)
+    }
+
     /// Whether a broker that should hold it does not have all of it.
     pub fn is_under_replicated(&self) -> bool {
         self.isr.len() < self.replicas.len()
@@ -61,6 +67,12 @@ impl Partition {
 }
 
 impl Topic {
+    /// The partition of this number.
+    pub fn partition(&self, number: i32) -> Option<&Partition> {
+        let at = self.partitions.binary_search_by_key(&number, |partition| partition.partition).ok()?;
+        self.partitions.get(at)
+    }
+
     /// How many brokers hold each partition; the largest number while that is being changed.
     pub fn replication_factor(&self) -> usize {
         self.partitions.iter().map(|partition| partition.replicas.len()).max().unwrap_or(0)
@@ -91,6 +103,22 @@ impl Topic {
         !self.partitions.is_empty() && self.leaderless() == 0
     }
 
+    /// Notes where its partitions begin and end; what `ranges` doesn't have is unknown.
+    pub fn fill_offsets(&mut self, ranges: &HashMap<TopicPartition, Range<i64>>) {
+        for partition in &mut self.partitions {
+            let range = ranges.get(&TopicPartition::new(&self.name, partition.partition));
+            partition.earliest = range.map(|range| range.start);
+            partition.latest = range.map(|range| range.end);
+        }
+    }
+
+    /// Notes how large its partitions are; what `sizes` doesn't have is unknown.
+    pub fn fill_sizes(&mut self, sizes: &Sizes) {
+        for partition in &mut self.partitions {
+            partition.size = sizes.get(&TopicPartition::new(&self.name, partition.partition)).copied();
+        }
+    }
+
     /// Its partitions that a broker can be asked about.
     pub fn led(&self) -> impl Iterator<Item = TopicPartition> + '_ {
         let led = self.partitions.iter().filter(|partition| partition.leader.is_some());
@@ -107,7 +135,9 @@ impl From<TopicDescription> for Topic {
             isr: partition.isr,
             ..Partition::default()
         });
-        Self { name: described.name, internal: described.is_internal, partitions: partitions.collect() }
+        let mut partitions: Vec<Partition> = partitions.collect();
+        partitions.sort_by_key(|partition| partition.partition);
+        Self { name: described.name, internal: described.is_internal, partitions }
     }
 }
 
@@ -128,17 +158,32 @@ pub async fn layout(
     cluster: &Cluster,
     names: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> Result<BTreeMap<String, Topic>, KafkaError> {
+    let (topics, refused) = layouts(cluster, names).await?;
+    refused.into_iter().next().map_or(Ok(topics), |(_, error)| Err(error))
+}
+
+/// The same, with those that a broker refuses to describe, each with its reason.
+///
+/// # Errors
+/// No broker answers.
+pub async fn layouts(
+    cluster: &Cluster,
+    names: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<(BTreeMap<String, Topic>, BTreeMap<String, KafkaError>), KafkaError> {
     let described = client(cluster).await?.describe_topics(names, Default::default()).await;
     let described = described.map_err(KafkaError::request("describe topics"))?;
-    let mut topics = BTreeMap::new();
+    let (mut topics, mut refused) = (BTreeMap::new(), BTreeMap::new());
     for (name, result) in described {
         match result {
             Ok(found) => drop(topics.insert(name, Topic::from(found))),
             Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => {}
-            Err(source) => return Err(KafkaError::request(format!("describe topic {name:?}"))(source)),
+            Err(source) => {
+                let error = KafkaError::request(format!("describe topic {name:?}"))(source);
+                refused.insert(name, error);
+            }
         }
     }
-    Ok(topics)
+    Ok((topics, refused))
 }
 
 /// Those of `names` that exist, with their offsets and sizes, in the order of the names.
@@ -147,18 +192,13 @@ pub async fn layout(
 /// No broker answers, or one refuses to describe a topic.
 pub async fn describe(cluster: &Cluster, names: &[String]) -> Result<Vec<Topic>, KafkaError> {
     let mut found = layout(cluster, names).await?;
-    let mut topics: Vec<Topic> = names.iter().filter_map(|name| found.remove(name)).collect();
-    let led: Vec<TopicPartition> = topics.iter().flat_map(Topic::led).collect();
-    let (ranges, sizes) = tokio::try_join!(ranges(cluster, &led), sizes(cluster, &topics))?;
-    for topic in &mut topics {
-        for partition in &mut topic.partitions {
-            let key = TopicPartition::new(&topic.name, partition.partition);
-            partition.earliest = ranges.get(&key).map(|range| range.start);
-            partition.latest = ranges.get(&key).map(|range| range.end);
-            partition.size = sizes.get(&key).copied();
-        }
+    let led: Vec<TopicPartition> = found.values().flat_map(Topic::led).collect();
+    let (ranges, sizes) = tokio::try_join!(ranges(cluster, &led), sizes(cluster, &found))?;
+    for topic in found.values_mut() {
+        topic.fill_offsets(&ranges);
+        topic.fill_sizes(&sizes);
     }
-    Ok(topics)
+    Ok(names.iter().filter_map(|name| found.remove(name)).collect())
 }
 
 /// The first offset and the one after the last of each of `partitions`; one whose leader does not answer is left out.
@@ -205,35 +245,13 @@ pub async fn offsets_at(
     futures::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Bytes on disk of each partition that a broker tells about; telling needs a permission that a user may lack.
-async fn sizes(cluster: &Cluster, topics: &[Topic]) -> Result<HashMap<TopicPartition, u64>, KafkaError> {
-    let partitions: Vec<TopicPartition> = topics
-        .iter()
-        .flat_map(|topic| {
-            topic.partitions.iter().map(|partition| TopicPartition::new(&topic.name, partition.partition))
-        })
-        .collect();
-    let mut brokers: Vec<i32> = topics.iter().flat_map(|topic| &topic.partitions).flat_map(|p| p.isr.clone()).collect();
-    brokers.sort_unstable();
-    brokers.dedup();
-    if brokers.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let options = krafka::admin::DescribeLogDirsOptions::default().partitions(partitions).timeout(DETAIL_TIMEOUT);
-    let answers = client(cluster).await?.describe_log_dirs(brokers, options).await;
-    let answers = answers.map_err(KafkaError::request("describe log directories"))?;
-    let replicas = answers
-        .into_values()
-        .flatten()
-        .flat_map(|directories| directories.into_values().flatten())
-        .flat_map(|directory| directory.replicas)
-        .filter(|(_, replica)| !replica.is_future);
-    let mut sizes = HashMap::new();
-    for (partition, replica) in replicas {
-        let size: &mut u64 = sizes.entry(partition).or_default();
-        *size = (*size).max(u64::try_from(replica.size).unwrap_or(0));
-    }
-    Ok(sizes)
+/// Bytes on disk of each partition that a broker tells about.
+async fn sizes(cluster: &Cluster, topics: &BTreeMap<String, Topic>) -> Result<Sizes, KafkaError> {
+    let partitions = || topics.values().flat_map(|topic| topic.partitions.iter().map(move |held| (&topic.name, held)));
+    let holders: BTreeSet<i32> = partitions().flat_map(|(_, partition)| partition.isr.iter().copied()).collect();
+    let mut brokers: Vec<Broker> = holders.into_iter().map(|id| Broker { id, ..Broker::default() }).collect();
+    let wanted = partitions().map(|(name, partition)| TopicPartition::new(name, partition.partition)).collect();
+    brokers::fill_log_dirs(cluster, &mut brokers, Some(wanted)).await
 }
 
 /// Deletes `name` and waits until the brokers no longer know it, so that it can be made again.
