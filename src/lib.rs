@@ -4,6 +4,7 @@
 //! - [`cli`]: one file a subcommand; each owns its arguments and one `run`.
 //! - [`config`]: settings: flag > environment > `kboard.toml` > default.
 //! - [`kafka`]: the cluster's clients, producer, consumer runtime, partition reads, administration, events, dead letters.
+//! - [`record_batch`]: the format of Kafka's logs, which the broker writes and the reading client reads.
 //! - [`redis`]: the client, projections (a batch and its offsets in one atomic script), subscriptions.
 //! - [`live`]: from one Redis subscription to any number of viewers: hub, Server-Sent Events.
 //! - [`apps`]: the applications: topics, groups, routes and pages of each; the registry lists them.
@@ -27,6 +28,7 @@ pub mod embedded;
 pub mod kafka;
 mod listen;
 pub mod live;
+pub mod record_batch;
 pub mod redis;
 pub mod telemetry;
 mod time;

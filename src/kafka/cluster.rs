@@ -11,19 +11,26 @@ use krafka::auth::{AuthConfig, TlsConfig};
 use rskafka::client::{Client, ClientBuilder, Credentials, SaslConfig};
 use tokio::sync::OnceCell;
 
+use super::wire::Brokers;
 use super::{KafkaError, lookup};
 use crate::config::{KafkaSettings, SaslMechanism, tls};
 
 /// The name that brokers see in their logs and in `kboard groups describe`.
-const CLIENT_ID: &str = "kboard";
+pub(super) const CLIENT_ID: &str = "kboard";
 /// A response of the broker larger than this is refused: 100 MB, Kafka's own `socket.request.max.bytes`.
-const MAX_RESPONSE_BYTES: usize = 100 * 1024 * 1024;
+pub(super) const MAX_RESPONSE_BYTES: usize = 100 * 1024 * 1024;
 
 /// A request to write must fail in time for the POST behind it to be answered.
 const PRODUCE_REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much longer than a group's session a request of its members may take.
 const SESSION_SLACK: Duration = Duration::from_secs(5);
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
 
 /// A Kafka cluster and the clients for it, each connected when first used. Cheap to clone.
 #[derive(Clone)]
@@ -36,13 +43,15 @@ struct Inner {
     producing: OnceCell<Kafka>,
     consuming: OnceCell<Kafka>,
     reading: OnceCell<Client>,
+    brokers: Arc<Brokers>,
 }
 
 impl Cluster {
     /// A handle to the cluster of `settings`; contacts no broker yet.
     pub fn new(settings: KafkaSettings) -> Self {
-        let inner =
-            Inner { settings, producing: OnceCell::new(), consuming: OnceCell::new(), reading: OnceCell::new() };
+        let brokers = Arc::new(Brokers::new(settings.clone()));
+        let (producing, consuming, reading) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let inner = Inner { settings, producing, consuming, reading, brokers };
         Self { inner: Arc::new(inner) }
     }
 
@@ -81,6 +90,11 @@ impl Cluster {
     /// [`KafkaError::ConnectReader`] when no broker answers.
     pub async fn reading(&self) -> Result<&Client, KafkaError> {
         self.inner.reading.get_or_try_init(|| self.connect_reader()).await
+    }
+
+    /// The client for reading at log speed; contacts no broker yet.
+    pub fn brokers(&self) -> &Arc<Brokers> {
+        &self.inner.brokers
     }
 
     /// Asks whether a broker answers.

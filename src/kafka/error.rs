@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use krafka::KrafkaError;
 
+use super::wire::WireError;
 use crate::config::tls::TlsError;
 
 /// A failure of a Kafka operation.
@@ -46,6 +47,15 @@ pub enum KafkaError {
         /// Why.
         #[source]
         source: rskafka::client::error::Error,
+    },
+    /// A request of the reading client was answered with an error, or not at all.
+    #[error("{what}: {source}")]
+    Wire {
+        /// What was asked, e.g. `read orders[3]`.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: WireError,
     },
     /// The topic does not exist.
     #[error("topic {topic:?} does not exist{}; `kboard topics create {topic}` makes it", did_you_mean(similar))]
@@ -127,6 +137,12 @@ impl KafkaError {
         move |source| Self::Request { what, source }
     }
 
+    /// Wraps an error of the reading client with what was asked.
+    pub fn wire(what: impl Into<String>) -> impl FnOnce(WireError) -> Self {
+        let what = what.into();
+        move |source| Self::Wire { what, source }
+    }
+
     /// The topic does not exist, and nobody looked for similar names.
     pub fn unknown_topic(topic: impl Into<String>) -> Self {
         Self::UnknownTopic { topic: topic.into(), similar: Vec::new() }
@@ -138,6 +154,7 @@ impl KafkaError {
             Self::Connect { source, .. } | Self::Request { source, .. } => {
                 source.is_retriable() || matches!(source, KrafkaError::DeliveryTimeout { .. })
             }
+            Self::Wire { source, .. } => source.is_retriable(),
             Self::Read { .. }
             | Self::ConnectReader { .. }
             | Self::NoLeader { .. }

@@ -7,12 +7,14 @@
 //! - [`dead_letter`]: where records go that can't be handled.
 //! - [`error`]: what can go wrong, with the topic and partition it went wrong at.
 //! - [`event`]: ids, headers and the trace of a record.
+//! - [`fetch`]: reads any topic by offset at log speed, to look into it.
 //! - [`log`]: partition reads by offset, for history and replays.
 //! - [`lookup`]: finds topics by name or pattern, and their partitions.
 //! - [`partition`]: which partition a record goes to.
 //! - [`producer`]: acknowledged, idempotent, bounded writes.
 //! - [`reader`]: reads topics to show them.
 //! - [`replay`]: rebuilding a state from the log.
+//! - [`wire`]: the protocol, for [`fetch`].
 
 pub mod admin;
 pub mod bulk;
@@ -21,12 +23,14 @@ pub mod consumer;
 pub mod dead_letter;
 pub mod error;
 pub mod event;
+pub mod fetch;
 pub mod log;
 pub mod lookup;
 pub mod partition;
 pub mod producer;
 pub mod reader;
 pub mod replay;
+pub mod wire;
 
 pub use cluster::Cluster;
 pub use error::KafkaError;

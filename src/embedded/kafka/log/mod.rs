@@ -10,8 +10,7 @@
 //! `start-offset` (what comes before it was deleted on request), `producers` (the idempotent producers at an offset).
 //!
 //! # Map
-//! - `batch`: the header of a batch; what is checked of one that arrives, and what the broker writes into it.
-//! - `records`: offsets and timestamps of the records inside.
+//! - `batch`: what is checked of a batch that arrives; its format is in [`crate::record_batch`].
 //! - `segment`, `index`, `walk`: a segment's files, and the way through them.
 //! - `open`, [`recovery`]: what of a log is there; the torn tail is cut.
 //! - `append`, `read`, `time`, `retention`, `sync`: what one does with a log; this file has the log itself.
@@ -24,7 +23,6 @@ mod index;
 mod open;
 mod producers;
 mod read;
-mod records;
 pub mod recovery;
 mod retention;
 mod segment;

@@ -6,9 +6,9 @@ use std::os::unix::fs::FileExt;
 
 use super::Log;
 use super::batch::{HEADER, Header};
-use super::records;
 use super::segment::Segment;
 use super::walk::Walk;
+use crate::record_batch;
 
 impl Log {
     /// The first record with this timestamp (ms) or a later one: its offset and its timestamp.
@@ -97,7 +97,7 @@ impl Segment {
         if !header.has_log_append_time() {
             let mut records = vec![0; header.size() - HEADER];
             self.file()?.read_exact_at(&mut records, position + HEADER as u64)?;
-            let read = records::each(header, &records, |offset, time| {
+            let read = record_batch::each(header, &records, |offset, time| {
                 if offset < from { ControlFlow::Continue(()) } else { each(offset, time) }
             });
             let Err(error) = read else { return Ok(()) };

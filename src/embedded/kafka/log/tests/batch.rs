@@ -1,14 +1,24 @@
 //! What a batch must be to be taken.
 
+use crc32c::crc32c;
+
 use super::super::tests::{Producer, batch, produced};
 use super::*;
+use crate::record_batch::OVERHEAD;
+use crate::record_batch::field::{
+    ATTRIBUTES, BASE_OFFSET, BASE_SEQUENCE, COUNT, CRC, LAST_OFFSET_DELTA, LENGTH, MAGIC, MAX_TIMESTAMP, PRODUCER_ID,
+};
+
+const CONTROL_BIT: i16 = 1 << 5;
+const TRANSACTIONAL_BIT: i16 = 1 << 4;
+const LOG_APPEND_TIME_BIT: i16 = 1 << 3;
 
 /// A batch with `change` made to its header, and the checksum it then needs.
 fn changed(change: impl FnOnce(&mut Header)) -> Vec<u8> {
     resealed(batch(&[(5, "a"), (6, "b")]).to_vec(), |bytes| {
-        let mut header = Header(*bytes.first_chunk().unwrap());
+        let mut header = Header::first_of(bytes).unwrap();
         change(&mut header);
-        bytes[..HEADER].copy_from_slice(&header.0);
+        bytes[..HEADER].copy_from_slice(header.bytes());
     })
 }
 
@@ -31,7 +41,7 @@ fn the_fields_are_what_the_codec_wrote() {
     let producer = Producer { id: 7, epoch: 3, sequence: 11 };
     let batch = produced(&[(50, "a"), (70, "b"), (60, "c")], 2, Some(producer));
     let header = check(&batch, batch.len()).unwrap();
-    assert_eq!((header.size(), header.count(), header.compression()), (batch.len(), 3, 2));
+    assert_eq!((header.size(), header.count(), header.compression()), (batch.len(), 3, Some(Compression::Snappy)));
     assert_eq!((header.base_timestamp(), header.max_timestamp()), (50, 70));
     assert_eq!((header.producer_id(), header.producer_epoch()), (Some(7), 3));
     assert_eq!((header.base_sequence(), header.last_sequence()), (11, 13));
@@ -80,7 +90,7 @@ fn what_a_client_may_not_write_is_refused() {
     let good = batch(&[(5, "a")]);
     assert_eq!(refused(&[&good[..], &good].concat()), ResponseError::InvalidRecord);
     assert_eq!(check(&good, good.len() - 1), Err(ResponseError::MessageTooLarge));
-    assert_eq!(refused(&changed(|header| header.0[MAGIC] = 1)), ResponseError::InvalidRecord);
+    assert_eq!(refused(&changed(|header| header.set(MAGIC, [1]))), ResponseError::InvalidRecord);
     let with_attributes = |bits: i16| changed(|header| header.set(ATTRIBUTES, bits.to_be_bytes()));
     assert_eq!(refused(&with_attributes(CONTROL_BIT)), ResponseError::InvalidRecord);
     assert_eq!(refused(&with_attributes(TRANSACTIONAL_BIT)), ResponseError::InvalidTxnState);
