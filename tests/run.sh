@@ -53,7 +53,8 @@ embedded() {
 
 if [ $# = 0 ]; then
     suite 'rust, on the embedded servers' '^(test result:|error: |    [a-z_:]+$)' embedded
-    suite browser '^ℹ (tests|pass|fail|cancelled|skipped|duration_ms) ' tests/browser/run.sh
+    suite browser '^ℹ (tests|pass|fail|cancelled|skipped|duration_ms) ' \
+        tests/services.sh run --brokers 3 -- tests/browser/run.sh
 fi
 
 printf '\n----------------------------------------------------------------\n'

@@ -12,6 +12,7 @@
 # Options of start and run:
 #   --name NAME       keep the data under target/services/NAME, for the next time (run: thrown away by default)
 #   --usual-ports     9092 and 6379 where they are free, so that every tool finds them by default
+#   --brokers N       that many brokers in one cluster, instead of one; KBOARD_TEST_KAFKA lists them with commas
 #
 # CMD, and whoever sources the env file, gets
 #   KBOARD_TEST_KAFKA         host:port of the broker
@@ -32,6 +33,7 @@ SERVICES=$ROOT/target/services
 CLIENTS=$ROOT/target/clients
 START_TIMEOUT=90
 ONLY=
+BROKERS=1
 
 say() { printf 'services: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -297,7 +299,33 @@ start_kafka() {
     spawn "$dir" java -Xmx512m -XX:+UseSerialGC -Dlog4j2.level=WARN -cp "$LIBS/*" kafka.Kafka "$dir/server.properties"
     KAFKA=127.0.0.1:$port
     KAFKA_DIR=$dir
+    local id
+    for ((id = 2; id <= BROKERS; id++)); do
+        start_follower "$dir-$id" "$id" "$controller"
+    done
 }
+
+# One more broker for the cluster of the first.
+start_follower() {
+    local dir=$1 id=$2 controller=$3 port identity
+    mkdir -p "$dir"
+    if [ ! -e "$dir/data" ]; then
+        mkdir "$dir/data"
+        identity=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c 1-22)
+        sed -e "s|^node.id=.*|node.id=$id|" -e "s|^directory.id=.*|directory.id=$identity|" \
+            "$FORMATTED/meta.properties" >"$dir/data/meta.properties"
+    fi
+    port=$(free_port)
+    # Of a setting that comes twice, the last one holds.
+    {
+        server_properties "$port" "$controller" "$dir/data"
+        printf '%s\n' process.roles=broker "node.id=$id" "listeners=PLAINTEXT://127.0.0.1:$port"
+    } >"$dir/server.properties"
+    spawn "$dir" java -Xmx384m -XX:+UseSerialGC -Dlog4j2.level=WARN -cp "$LIBS/*" kafka.Kafka "$dir/server.properties"
+    KAFKA=$KAFKA,127.0.0.1:$port
+}
+
+has_brokers() { [ "$(kcat -b "$KAFKA" -L -m 2 | grep -c '^  broker ')" -ge "$BROKERS" ]; }
 
 start_redis() {
     local dir=$1 usual=$2 port
@@ -314,7 +342,7 @@ start() {
     mkdir -p "$dir"
     start_kafka "$dir/kafka" "$usual"
     start_redis "$dir/redis" "$usual"
-    wait_until Kafka "$KAFKA_DIR" kcat -b "$KAFKA" -L -m 2
+    wait_until Kafka "$KAFKA_DIR" has_brokers
     cat >"$dir/env" <<ENV
 export KBOARD_TEST_KAFKA=$KAFKA
 export KBOARD_TEST_REDIS=$REDIS
@@ -379,6 +407,7 @@ main() {
         case $1 in
             --name) name=${2:?--name NAME}; shift 2 ;;
             --usual-ports) usual=yes; shift ;;
+            --brokers) BROKERS=${2:?--brokers N}; shift 2 ;;
             --servers-only) ONLY=servers; shift ;;
             --compiler-only) ONLY=compiler; shift ;;
             --) shift; break ;;

@@ -6,6 +6,8 @@
 
 pub mod board;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use fred::clients::SubscriberClient;
 use futures::future::BoxFuture;
@@ -18,7 +20,7 @@ use crate::kafka::event::Headers;
 use crate::kafka::replay::{Progress, Range, ReplayError, Report};
 use crate::kafka::{Cluster, KafkaError, Producer};
 use crate::redis::Redis;
-use crate::web::Routes;
+use crate::web::{Part, Routes};
 
 /// Every app of this build.
 pub const REGISTRY: &[App] = &[board::APP];
@@ -27,6 +29,8 @@ pub const REGISTRY: &[App] = &[board::APP];
 pub struct App {
     /// Its name on the command line.
     pub name: &'static str,
+    /// Where its pages begin.
+    pub home: Part,
     /// The topics it needs.
     pub topics: fn(&Prefix) -> Vec<TopicSpec>,
     /// The consumer groups it runs.
@@ -60,6 +64,8 @@ pub struct Services {
     pub redis: Redis,
     /// Put before the names of topics, groups and keys.
     pub prefix: Prefix,
+    /// What the site has besides, for navigation.
+    pub site: Arc<[Part]>,
     /// Cancelled when the process is asked to end.
     pub shutdown: CancellationToken,
 }

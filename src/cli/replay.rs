@@ -1,6 +1,7 @@
 //! `kboard replay`: rebuilds projections from the log, beside the live state, and puts them in its place in one step.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -100,7 +101,7 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
         output::print(args.output, &outcomes, |outcomes| table(outcomes))?;
         return Ok(Status::Success);
     }
-    let services = start::services(settings, &apps::all(), stop).await?;
+    let services = start::services(settings, &apps::all(), Arc::default(), stop).await?;
     for group in &groups {
         refuse_if_active(args, group, &services).await?;
     }

@@ -1,5 +1,7 @@
 //! `kboard serve`: the web server with every app, and their consumer groups in the same process.
 
+use std::sync::Arc;
+
 use anyhow::{anyhow, bail};
 use fred::interfaces::ClientLike;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -15,7 +17,7 @@ use crate::config::{ConsoleMode, Settings};
 use crate::console::{self, Console};
 use crate::kafka::Cluster;
 use crate::listen;
-use crate::web::{self, READ, Routes, assets, health, reply};
+use crate::web::{self, Part, READ, Routes, assets, health, reply};
 
 /// Serve the apps' pages and APIs, and run their consumer groups.
 #[derive(Debug, clap::Args)]
@@ -76,7 +78,7 @@ async fn serve_console(
     let health = health::Health { cluster: cluster.clone(), redis: None, topics: Vec::new(), groups: Vec::new() };
     let home = Routes::new(warp::path::end().map(|| reply::see_other("/console")).boxed(), &[("/", READ)]);
     let routes = assets::routes().or(health::routes(health, metrics)).or(home);
-    let routes = with_console(settings, cluster.clone(), routes, stop);
+    let routes = with_console(settings, cluster.clone(), site(settings, &[]), routes, stop);
     let address = listener.local_addr()?;
     tracing::info!(kafka = cluster.servers(), "serving the console at http://{address}/console");
     web::server::serve(listener, routes, stop.clone()).await;
@@ -91,7 +93,8 @@ async fn serve(
     metrics: PrometheusHandle,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let services = start::services(settings, apps, stop.clone()).await?;
+    let site = site(settings, apps);
+    let services = start::services(settings, apps, Arc::clone(&site), stop.clone()).await?;
     let groups = apps.iter().flat_map(|app| app.groups).filter(|_| !args.no_consumers);
     let members = Members::start(&services, groups);
     let health = health::Health {
@@ -105,7 +108,7 @@ async fn serve(
     for app in apps {
         routes = (app.mount)(services.clone(), subscriber.clone()).await?.or(routes);
     }
-    let routes = with_console(settings, services.cluster.clone(), routes, stop);
+    let routes = with_console(settings, services.cluster.clone(), site, routes, stop);
     let address = listener.local_addr()?;
     let server = tokio::spawn(web::server::serve(listener, routes, stop.clone()));
     tracing::info!(kafka = services.cluster.servers(), redis = services.redis.address(), "serving http://{address}");
@@ -119,13 +122,26 @@ async fn serve(
 }
 
 /// `routes`, and the console's unless it is off.
-fn with_console(settings: &Settings, cluster: Cluster, routes: Routes, stop: &CancellationToken) -> Routes {
+fn with_console(
+    settings: &Settings,
+    cluster: Cluster,
+    site: Arc<[Part]>,
+    routes: Routes,
+    stop: &CancellationToken,
+) -> Routes {
     let mode = console_mode(settings);
     if mode == ConsoleMode::Off {
         return routes;
     }
     let loopback = settings.listen.ip().is_loopback();
-    routes.or(console::routes(Console::start(cluster, settings.topics.clone(), mode, loopback, stop.clone())))
+    let topics = settings.topics.clone();
+    routes.or(console::routes(Console::start(cluster, topics, mode, loopback, site, stop.clone())))
+}
+
+/// What there is to go to.
+fn site(settings: &Settings, apps: &[&'static App]) -> Arc<[Part]> {
+    let console = (console_mode(settings) != ConsoleMode::Off).then_some(console::HOME);
+    apps.iter().map(|app| app.home).chain(console).collect()
 }
 
 /// Nobody has to log in: who can reach the console may do what it does.

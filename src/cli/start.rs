@@ -1,5 +1,6 @@
 //! What every role of the apps starts with: Kafka and Redis connected, topics made, metrics on.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -13,6 +14,7 @@ use crate::kafka::admin::ensure_topics;
 use crate::kafka::{Cluster, KafkaError, Producer};
 use crate::redis::{Redis, RedisError};
 use crate::telemetry::metrics as m;
+use crate::web::Part;
 
 /// How often histograms are drained, so that they don't grow between scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -55,7 +57,12 @@ pub async fn cluster(settings: &Settings, shutdown: &CancellationToken) -> anyho
 ///
 /// # Errors
 /// When one of the two isn't there within `startup-timeout`.
-pub async fn services(settings: &Settings, apps: &[&App], shutdown: CancellationToken) -> anyhow::Result<Services> {
+pub async fn services(
+    settings: &Settings,
+    apps: &[&App],
+    site: Arc<[Part]>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Services> {
     let prefix = Prefix(settings.topic_prefix.clone());
     let deadline = Instant::now() + settings.startup_timeout;
     let topics = apps::topics(apps, &prefix);
@@ -71,7 +78,7 @@ pub async fn services(settings: &Settings, apps: &[&App], shutdown: Cancellation
     let connect = || Redis::connect(&settings.redis);
     let redis = patiently("Redis", deadline, &shutdown, RedisError::is_retriable, connect);
     let ((cluster, producer), redis) = tokio::try_join!(kafka, redis)?;
-    Ok(Services { cluster, producer, redis, prefix, shutdown })
+    Ok(Services { cluster, producer, redis, prefix, site, shutdown })
 }
 
 /// Tries until `deadline`, telling once that it waits; what waiting can't cure ends it at once.

@@ -1,5 +1,7 @@
 //! What all pages of the console share.
 
+use std::sync::Arc;
+
 use warp::http::StatusCode;
 use warp::http::header::{HeaderValue, LOCATION};
 use warp::reply::Response;
@@ -8,7 +10,7 @@ use super::Console;
 use super::refusal::Refusal;
 use super::request::Request;
 use crate::config::ConsoleMode;
-use crate::web::reply;
+use crate::web::{Part, reply};
 
 /// The cookie that carries what was done to the page that is shown next.
 const NOTICE: &str = "kboard_notice";
@@ -49,6 +51,8 @@ pub struct Frame {
     pub acts: bool,
     /// What forms send as `token`.
     pub token: String,
+    /// What the site has besides.
+    pub site: Arc<[Part]>,
     /// What was done just now.
     pub notice: Option<String>,
     /// The version of this build.
@@ -68,6 +72,7 @@ impl Frame {
             cluster: console.cluster.servers(),
             acts,
             token: if acts { console.guard.token().to_owned() } else { String::new() },
+            site: Arc::clone(&console.site),
             notice: None,
             version: env!("CARGO_PKG_VERSION"),
         }

@@ -24,10 +24,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConsoleMode, TopicDefaults};
 use crate::kafka::Cluster;
-use crate::web::Routes;
+use crate::web::{Part, Routes};
 pub use guard::Guard;
 use route::Route;
 use watch::Watch;
+
+/// Where its pages begin.
+pub const HOME: Part = Part { name: "Console", address: "/console" };
 
 /// What the console's pages share.
 pub struct Console {
@@ -39,6 +42,8 @@ pub struct Console {
     pub guard: Guard,
     /// The cluster as it was a moment ago.
     pub watch: Watch,
+    /// What the site has besides.
+    pub site: Arc<[Part]>,
     /// Cancelled when the process is asked to end: streams end with it.
     pub shutdown: CancellationToken,
 }
@@ -50,16 +55,85 @@ impl Console {
         defaults: TopicDefaults,
         mode: ConsoleMode,
         loopback: bool,
+        site: Arc<[Part]>,
         shutdown: CancellationToken,
     ) -> Self {
         let watch = Watch::start(cluster.clone(), shutdown.clone());
-        Self { cluster, defaults, guard: Guard::new(mode, loopback), watch, shutdown }
+        Self { cluster, defaults, guard: Guard::new(mode, loopback), watch, site, shutdown }
     }
 }
 
 /// The routes of the console.
 pub fn routes(console: Console) -> Routes {
+    route::serve(Arc::new(console), table())
+}
+
+/// Every address of the console.
+fn table() -> Vec<Route> {
     let mut table: Vec<Route> = [guard::routes()].into_iter().flatten().collect();
     table.push(openapi::route(&table));
-    route::serve(Arc::new(console), table)
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use warp::http::{HeaderMap, Method, StatusCode};
+
+    use super::guard::TOKEN_HEADER;
+    use super::request::{Params, Request};
+    use super::*;
+    use crate::config::KafkaSettings;
+
+    /// A console on a cluster that isn't there.
+    fn console(mode: ConsoleMode) -> Arc<Console> {
+        let bootstrap = vec!["127.0.0.1:1".to_owned()];
+        let settings = KafkaSettings { bootstrap, tls: None, sasl: None, session_timeout: Default::default() };
+        let stopped = CancellationToken::new();
+        stopped.cancel();
+        Arc::new(Console::start(Cluster::new(settings), Default::default(), mode, true, Arc::default(), stopped))
+    }
+
+    async fn answer(console: &Arc<Console>, method: &Method, path: &str, token: &str, body: &str) -> StatusCode {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", "localhost:3000".parse().unwrap());
+        headers.insert(TOKEN_HEADER, token.parse().unwrap());
+        let body = bytes::Bytes::from(body.to_owned());
+        let body = futures::stream::iter([Ok(body)]).boxed();
+        let request = Request { params: Params::default(), query: String::new(), headers, body };
+        route::answer(console, &table(), method, path, request).await.status()
+    }
+
+    #[tokio::test]
+    async fn every_action_is_refused_in_a_read_only_console_and_without_the_token() {
+        let (reader, actor) = (console(ConsoleMode::ReadOnly), console(ConsoleMode::Full));
+        let actions = table();
+        let actions = actions.iter().filter(|route| route.method != Method::GET);
+        for Route { method, template, .. } in actions {
+            let path = template.replace(['{', '}'], "");
+            for body in ["{}", "token="] {
+                let token = reader.guard.token();
+                let refused =
+                    answer(&reader, method, &path, token, &body.replace("token=", &format!("token={token}"))).await;
+                assert_eq!(refused, StatusCode::FORBIDDEN, "{method} {template}, read-only");
+                assert_eq!(answer(&actor, method, &path, "", body).await, StatusCode::FORBIDDEN, "{method} {template}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_describes_every_address_of_the_api() {
+        let table = table();
+        let document = openapi::document(&table);
+        for route in table.iter().filter(|route| route.template.starts_with("/api/")) {
+            let operation = &document["paths"][route.template][route.method.as_str().to_lowercase()];
+            let summary = operation["summary"].as_str().unwrap_or_default();
+            assert!(!summary.is_empty(), "{} {}", route.method, route.template);
+        }
+        let text = document.to_string();
+        let named = text.split("\"#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap());
+        for name in named {
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+    }
 }

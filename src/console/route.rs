@@ -255,7 +255,14 @@ fn boxed(body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'stati
     Box::pin(body.map(|chunk| chunk.map(|mut chunk| chunk.copy_to_bytes(chunk.remaining()))))
 }
 
-async fn answer(console: &Arc<Console>, table: &[Route], method: &Method, path: &str, request: Request) -> Response {
+/// Answers a request by the table.
+pub async fn answer(
+    console: &Arc<Console>,
+    table: &[Route],
+    method: &Method,
+    path: &str,
+    request: Request,
+) -> Response {
     let result = match console.guard.admit(&request) {
         Ok(()) => dispatch(console, table, method, path, request).await,
         Err(refusal) => Err(refusal),

@@ -17,3 +17,12 @@ pub mod routes;
 pub mod server;
 
 pub use routes::{READ, Routes};
+
+/// A part of the site, as navigation names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub name: &'static str,
+    /// Its address.
+    pub address: &'static str,
+}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The pages in a real browser: builds kboard and runs every *.test.mjs here. To be started through
-# `tests/services.sh run -- tests/browser/run.sh`; support/ starts kboard itself, since tests stop and restart it.
+# `tests/services.sh run --brokers 3 -- tests/browser/run.sh`; support/ starts kboard itself, since tests stop and restart it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

@@ -106,12 +106,11 @@ async fn index(board: Arc<Board>, query: Query, headers: HeaderMap) -> Response 
             (StatusCode::SERVICE_UNAVAILABLE, "Older messages can't be shown: Kafka is away.".to_owned())
         }),
     };
-    match page {
-        Ok(page) => reply::page(StatusCode::OK, &BoardPage { author, ..page }),
-        Err((status, reason)) => {
-            reply::page(status, &BoardPage { author, error: Some(reason), ..BoardPage::default() })
-        }
-    }
+    let (status, page) = match page {
+        Ok(page) => (StatusCode::OK, page),
+        Err((status, reason)) => (status, BoardPage { error: Some(reason), ..BoardPage::default() }),
+    };
+    reply::page(status, &BoardPage { author, site: Arc::clone(&board.services.site), ..page })
 }
 
 fn older_page(page: Page) -> BoardPage {

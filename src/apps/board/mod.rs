@@ -32,6 +32,7 @@ use crate::live::Feed;
 use crate::redis::Window;
 use crate::telemetry::instruments::StreamInstruments;
 use crate::telemetry::seldom::Seldom;
+use crate::web::Part;
 use history::History;
 use projection::Projection;
 
@@ -50,6 +51,7 @@ static REDIS_AWAY: Seldom = Seldom::new();
 /// The board.
 pub const APP: App = App {
     name: "board",
+    home: Part { name: "Message board", address: "/" },
     topics,
     groups: &[GroupSpec {
         name: GROUP,

@@ -1,9 +1,12 @@
 //! The board's page, rendered before any script runs.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::message::{MAX_AUTHOR, MAX_CONTENT, Message};
+use crate::web::Part;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -31,6 +34,8 @@ pub struct BoardPage {
     pub max_content: usize,
     /// Longest author, in Unicode characters.
     pub max_author: usize,
+    /// What the site has besides.
+    pub site: Arc<[Part]>,
     /// The version of this build.
     pub version: &'static str,
 }
@@ -61,6 +66,7 @@ impl Default for BoardPage {
             error: None,
             max_content: MAX_CONTENT,
             max_author: MAX_AUTHOR,
+            site: Arc::default(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -1,5 +1,6 @@
 //! Posting: a message is checked, written to Kafka, and answered for once Kafka has acknowledged it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -124,6 +125,7 @@ async fn post_form(board: &Board, headers: &HeaderMap, body: Result<Bytes, BodyE
             page.author = draft.author.unwrap_or_default();
             page.draft = draft.content.unwrap_or_default();
             page.error = Some(error.to_string());
+            page.site = Arc::clone(&board.services.site);
             reply::page(error.status(), &page)
         }
     }

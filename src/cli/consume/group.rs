@@ -1,5 +1,7 @@
 //! A member of a group that an app owns.
 
+use std::sync::Arc;
+
 use crate::apps::{self, GroupSpec};
 use crate::cli::members::Members;
 use crate::cli::{Status, shutdown, start};
@@ -12,7 +14,7 @@ pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Resu
     let stop = shutdown::on_signal()?;
     let listener = listen::bind(settings.metrics_listen, "--metrics-listen").await?;
     let metrics = start::metrics()?;
-    let services = start::services(settings, &apps::all(), stop.clone()).await?;
+    let services = start::services(settings, &apps::all(), Arc::default(), stop.clone()).await?;
     let members = Members::start(&services, [group]);
     let health = health::Health {
         cluster: services.cluster.clone(),

@@ -34,7 +34,7 @@ export class Browser {
     await page.goto(url);
     if (scripted) {
       await page.waitForSelector('html[data-ready="true"]');
-      await page.waitForSelector('#connection[data-state="live"]');
+      if (await page.$("#connection")) await page.waitForSelector('#connection[data-state="live"]');
     }
     return page;
   }
