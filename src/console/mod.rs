@@ -8,11 +8,18 @@
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
 //! - [`frame`]: what all pages share: the section, notices.
 //! - [`openapi`]: the document of the API.
+//! - [`form`], [`human`], [`chart`]: what forms send, numbers as people read them, lines over time.
+//! - [`overview`], [`groups`]: the dashboard; consumer groups.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
+pub mod chart;
+pub mod form;
 pub mod frame;
+pub mod groups;
 pub mod guard;
+pub mod human;
 pub mod openapi;
+pub mod overview;
 pub mod refusal;
 pub mod request;
 pub mod route;
@@ -70,7 +77,8 @@ pub fn routes(console: Console) -> Routes {
 
 /// Every address of the console.
 fn table() -> Vec<Route> {
-    let mut table: Vec<Route> = [guard::routes()].into_iter().flatten().collect();
+    let areas = [guard::routes(), overview::routes(), groups::routes()];
+    let mut table: Vec<Route> = areas.into_iter().flatten().collect();
     table.push(openapi::route(&table));
     table
 }

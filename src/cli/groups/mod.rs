@@ -8,7 +8,7 @@ mod show;
 
 use clap::Subcommand;
 
-use super::{Status, output};
+use super::Status;
 use crate::apps::{self, Prefix};
 use crate::config::Settings;
 use crate::kafka::admin::groups::{self, Group, Listing};
@@ -56,27 +56,6 @@ fn pick(known: &[Listing], name: &str) -> anyhow::Result<Listing> {
         anyhow::bail!("group {name:?} is a {} group, which has no offsets like a consumer group's", listing.kind);
     }
     Ok(listing.clone())
-}
-
-/// Refuses to touch a group that someone is reading with: a member would go on from what it has in memory, and
-/// commit over anything set meanwhile.
-fn refuse_members(group: &Group) -> Result<(), String> {
-    if group.is_empty() {
-        return Ok(());
-    }
-    if let Some(problem) = &group.problem {
-        return Err(format!("it is not known who reads with group {:?}: {problem}", group.group));
-    }
-    let members: Vec<String> = group.members.iter().map(|m| format!("{} at {}", m.client, m.host)).collect();
-    Err(match members.as_slice() {
-        [] => format!("group {:?} is {}; wait until it is Empty", group.group, group.state),
-        members => format!(
-            "group {:?} is in use by {} ({}); stop them first, then do this again",
-            group.group,
-            output::counted(members.len(), "member"),
-            members.join(", "),
-        ),
-    })
 }
 
 /// Says of which groups not everything is known.

@@ -101,7 +101,7 @@ pub async fn run(args: &Args, cluster: &Cluster, prefix: &Prefix) -> anyhow::Res
     if is_new {
         eprintln!("Note: group {:?} does not exist yet; committing makes it.", args.group);
     }
-    let refusal = group.as_ref().map_or(Ok(()), super::refuse_members);
+    let refusal = group.as_ref().map_or(Ok(()), Group::may_change);
     if !args.execute {
         eprintln!("Dry run: nothing was changed. {}", refusal.err().unwrap_or("Add --execute to do it.".to_owned()));
         return Ok(Status::Success);

@@ -25,12 +25,11 @@ pub async fn look(cluster: &Cluster, before: &Snapshot, since: &mut Since) -> Re
             problems.extend(refused.map(|(id, reason)| Problem::new(Part::Groups, format!("broker {id}: {reason}"))));
             groups::read(cluster, &listed.groups).await
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            problems.push(Problem::new(Part::Groups, error.to_string()));
+            Vec::new()
+        }
     };
-    let readings = readings.unwrap_or_else(|error| {
-        problems.push(Problem::new(Part::Groups, error.to_string()));
-        Vec::new()
-    });
 
     // The logs' ends come after the commits, or a group that keeps up would seem to be ahead.
     let names = topics::names(cluster, true).await?;

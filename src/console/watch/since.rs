@@ -44,6 +44,7 @@ impl Since {
                 if let Some(written) = known.get(&key) {
                     self.known.insert(key, *written);
                     position.fill_waiting(Some(*written), now);
+                    position.stands = true;
                 } else {
                     let older = earlier(before, name, place, position).and_then(|earlier| earlier.waiting_since);
                     position.fill_waiting(older, now);

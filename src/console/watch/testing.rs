@@ -1,8 +1,9 @@
 //! Clusters as tests need them.
 
 use std::ops::Range;
+use std::sync::{Arc, RwLock};
 
-use super::Snapshot;
+use super::{Past, Snapshot, Watch};
 use crate::kafka::admin::groups::{Broker, Group, Member};
 use crate::kafka::admin::positions::Position;
 use crate::kafka::admin::topics::{Partition, Topic};
@@ -57,5 +58,15 @@ pub fn group(name: &str, has_member: bool, positions: &[(&str, i32, Option<i64>,
         members: has_member.then_some(member).into_iter().collect(),
         positions: positions.iter().map(position).collect(),
         problem: None,
+    }
+}
+
+impl Watch {
+    /// A watch that has seen `snapshot` and nothing else.
+    pub fn showing(snapshot: Snapshot) -> Self {
+        let mut past = Past::default();
+        past.history.add(&Snapshot::default(), &snapshot);
+        let (_, snapshots) = tokio::sync::watch::channel(Arc::new(snapshot));
+        Self { snapshots, past: Arc::new(RwLock::new(past)), wanted: Arc::default() }
     }
 }

@@ -2,21 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::{FutureExt, StreamExt};
-use krafka::admin::{
-    AdminClient, ClusterBroker, ConsumerGroupDescription, ConsumerGroupMember, GroupType, TopicPartition,
-};
+use krafka::admin::{ClusterBroker, GroupType, TopicPartition};
 use krafka::error::ErrorCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::described::{self, Described};
 use super::positions::{Position, positions};
 use super::topics::{self, Topic};
 use super::{client, is_code};
+use crate::kafka::fetch::{self, Committed};
 use crate::kafka::{Cluster, KafkaError};
 
-/// Groups that are asked about at once.
-const AT_ONCE: usize = 16;
 /// The state of a group without members; its offsets can be changed.
 const EMPTY: &str = "Empty";
 /// The state of a group that is gone.
@@ -93,6 +90,31 @@ impl Group {
         self.problem.is_none() && self.members.is_empty() && matches!(self.state.as_str(), EMPTY | DEAD)
     }
 
+    /// Refuses to touch a group that someone is reading with: a member would go on from what it has in memory, and commit
+    /// over anything set meanwhile.
+    ///
+    /// # Errors
+    /// Who is there, and what to do.
+    pub fn may_change(&self) -> Result<(), String> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        if let Some(problem) = &self.problem {
+            return Err(format!("it is not known who reads with group {:?}: {problem}", self.group));
+        }
+        let members: Vec<String> = self.members.iter().map(|m| format!("{} at {}", m.client, m.host)).collect();
+        Err(match members.as_slice() {
+            [] => format!("group {:?} is {}; wait until it is Empty", self.group, self.state),
+            members => format!(
+                "group {:?} is in use by {} member{} ({}); stop them first, then do this again",
+                self.group,
+                members.len(),
+                if members.len() == 1 { "" } else { "s" },
+                members.join(", "),
+            ),
+        })
+    }
+
     /// The offsets that it has committed.
     pub fn committed(&self) -> HashMap<TopicPartition, i64> {
         let offset =
@@ -114,6 +136,11 @@ impl Group {
     /// The longest time that a record has waited.
     pub fn lag_seconds(&self) -> Option<f64> {
         self.positions.iter().filter_map(|position| position.lag_seconds).reduce(f64::max)
+    }
+
+    /// The same at `now` (ms), of those that still stand where they were seen.
+    pub fn lag_seconds_at(&self, now: i64) -> Option<f64> {
+        self.positions.iter().filter_map(|position| position.lag_seconds_at(now)).reduce(f64::max)
     }
 
     /// The topics it reads.
@@ -180,7 +207,7 @@ fn broker(id: i32, brokers: &[ClusterBroker]) -> Broker {
 /// # Errors
 /// No broker answers.
 pub async fn describe(cluster: &Cluster, listings: &[Listing]) -> Result<Vec<Group>, KafkaError> {
-    let readings = read(cluster, listings).await?;
+    let readings = read(cluster, listings).await;
     let names: BTreeSet<String> = readings.iter().flat_map(Reading::topics).map(str::to_owned).collect();
     let mut topics = topics::layout(cluster, &names).await?;
     let led: Vec<TopicPartition> = topics.values().flat_map(Topic::led).collect();
@@ -209,69 +236,52 @@ impl Reading {
     }
 }
 
-/// Asks the coordinators for those groups of `listings` that read topics: members and commits. To compare commits with
-/// the logs' ends, look at these afterwards.
-///
-/// # Errors
-/// No broker answers.
-pub async fn read(cluster: &Cluster, listings: &[Listing]) -> Result<Vec<Reading>, KafkaError> {
-    let admin = &client(cluster).await?;
+/// Asks the coordinators for those groups of `listings` that read topics: members and commits, with a few requests to each.
+/// To compare commits with the logs' ends, look at these afterwards.
+pub async fn read(cluster: &Cluster, listings: &[Listing]) -> Vec<Reading> {
     let readers: Vec<&Listing> = listings.iter().filter(|listing| listing.has_offsets()).collect();
     // A group that is listed as empty has nothing more to tell than that.
-    let peopled = readers.iter().filter(|listing| listing.state.as_deref() != Some(EMPTY)).map(|l| &l.group);
-    let described = admin.describe_consumer_groups(peopled, Default::default()).await;
-    let mut described = described.map_err(KafkaError::request("describe groups"))?;
-    let committed = readers.iter().map(|listing| committed(admin, &listing.group).boxed());
-    let committed: Vec<_> = futures::stream::iter(committed.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
-    let reading = |(listing, committed): (&Listing, Result<_, KafkaError>)| {
+    let peopled: Vec<&Listing> =
+        readers.iter().copied().filter(|listing| listing.state.as_deref() != Some(EMPTY)).collect();
+    let names: Vec<&str> = readers.iter().map(|listing| listing.group.as_str()).collect();
+    let (mut described, committed) =
+        tokio::join!(described::described(cluster, &peopled), fetch::committed(cluster, &names));
+    let reading = |(listing, committed): (&Listing, Result<Vec<Committed>, KafkaError>)| {
         let mut group = match described.remove(&listing.group) {
-            Some(Ok(found)) => group(listing, Some(found)),
-            // It went away since it was listed.
-            Some(Err(error)) if is_code(&error, ErrorCode::GroupIdNotFound) => group(listing, None),
+            Some(Ok(found)) => group(listing, found),
             Some(Err(error)) => Group { problem: Some(error.to_string()), ..group(listing, None) },
             None => group(listing, None),
         };
-        let committed = committed.unwrap_or_else(|error| {
+        let committed = committed.map(by_partition).unwrap_or_else(|error| {
             group.problem.get_or_insert_with(|| error.to_string());
             HashMap::new()
         });
         Reading { group, committed }
     };
-    Ok(readers.into_iter().zip(committed).map(reading).collect())
+    readers.into_iter().zip(committed).map(reading).collect()
 }
 
-fn group(listing: &Listing, found: Option<ConsumerGroupDescription>) -> Group {
-    let (state, assignor, members) = match found {
-        Some(found) => (found.state, found.assignor, found.members),
-        None => (listing.state.clone().unwrap_or_else(|| DEAD.to_owned()), None, Vec::new()),
-    };
-    let mut members: Vec<Member> = members.into_iter().map(member).collect();
+fn group(listing: &Listing, found: Option<Described>) -> Group {
+    let Described { state, assignor, mut members } = found.unwrap_or_else(|| Described {
+        state: listing.state.clone().unwrap_or_else(|| DEAD.to_owned()),
+        assignor: String::new(),
+        members: Vec::new(),
+    });
     members.sort_by(|a, b| a.member.cmp(&b.member));
     Group {
         group: listing.group.clone(),
         state,
         kind: listing.kind.clone(),
         coordinator: listing.coordinator.clone(),
-        assignor: assignor.filter(|name| !name.is_empty()),
+        assignor: Some(assignor).filter(|name| !name.is_empty()),
         members,
         positions: Vec::new(),
         problem: None,
     }
 }
 
-fn member(member: ConsumerGroupMember) -> Member {
-    let mut partitions: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-    for assigned in member.assignment.unwrap_or_default() {
-        partitions.entry(assigned.topic_name).or_default().extend(assigned.partitions);
-    }
-    partitions.values_mut().for_each(|numbers| numbers.sort_unstable());
-    Member {
-        member: member.member_id,
-        client: member.client_id,
-        // Kafka prints Java's form of an address, which starts with a slash.
-        host: member.client_host.trim_start_matches('/').to_owned(),
-        partitions,
-    }
+fn by_partition(committed: Vec<Committed>) -> HashMap<TopicPartition, i64> {
+    committed.into_iter().map(|found| (TopicPartition::new(found.topic, found.partition), found.offset)).collect()
 }
 
 /// The offsets that `group` has committed; none when there is no such group.
@@ -279,17 +289,8 @@ fn member(member: ConsumerGroupMember) -> Member {
 /// # Errors
 /// Its coordinator does not answer.
 pub async fn offsets(cluster: &Cluster, group: &str) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
-    committed(&client(cluster).await?, group).await
-}
-
-async fn committed(admin: &AdminClient, group: &str) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
-    let what = || KafkaError::request(format!("read the offsets of group {group:?}"));
-    let offsets = match admin.list_consumer_group_offsets(group, Default::default()).await {
-        Ok(offsets) => offsets,
-        Err(error) if is_code(&error, ErrorCode::GroupIdNotFound) => return Ok(HashMap::new()),
-        Err(error) => return Err(what()(error)),
-    };
-    Ok(offsets.into_iter().filter_map(|(partition, offset)| Some((partition, offset.ok()?.offset?))).collect())
+    let found = fetch::committed(cluster, &[group]).await.into_iter().next();
+    found.unwrap_or_else(|| Ok(Vec::new())).map(by_partition)
 }
 
 /// The members of `group`, each as `client at host`; none when there is no such group.
@@ -302,8 +303,9 @@ pub async fn members(cluster: &Cluster, group: &str) -> Result<Vec<String>, Kafk
         client(cluster).await?.describe_consumer_groups([group], Default::default()).await.map_err(what())?;
     match described.remove(group) {
         Some(Ok(found)) => {
-            let members = found.members.into_iter().map(member);
-            Ok(members.map(|member| format!("{} at {}", member.client, member.host)).collect())
+            let host = |host: &str| host.trim_start_matches('/').to_owned();
+            let members = found.members.into_iter();
+            Ok(members.map(|member| format!("{} at {}", member.client_id, host(&member.client_host))).collect())
         }
         Some(Err(error)) if !is_code(&error, ErrorCode::GroupIdNotFound) => Err(what()(error)),
         _ => Ok(Vec::new()),

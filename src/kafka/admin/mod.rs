@@ -8,6 +8,7 @@
 
 pub mod apply;
 pub mod brokers;
+mod described;
 pub mod ensure;
 pub mod groups;
 pub mod plan;

@@ -30,6 +30,9 @@ pub struct Position {
     /// When the next record was written (ms since the epoch), where [`super::waiting`] found that out.
     #[serde(skip)]
     pub waiting_since: Option<i64>,
+    /// Whether the group was here before already, so that the next record has waited on since.
+    #[serde(skip)]
+    pub stands: bool,
     /// The member that reads it.
     pub member: Option<String>,
     /// What is out of the ordinary.
@@ -51,6 +54,14 @@ impl Position {
         self.waiting_since = written;
         // A producer's clock may be ahead of ours.
         self.lag_seconds = written.map(|written| (now - written).max(0) as f64 / 1000.0);
+    }
+
+    /// For how long the next record has waited at `now` (ms), in seconds, if the group still stands where it was seen.
+    pub fn lag_seconds_at(&self, now: i64) -> Option<f64> {
+        match self.waiting_since {
+            Some(since) if self.stands => Some((now - since).max(0) as f64 / 1000.0),
+            _ => self.lag_seconds,
+        }
     }
 
     /// Whether its partition is known to hold nothing.
@@ -113,6 +124,7 @@ fn position(
         lag,
         lag_seconds: (lag == Some(0)).then_some(0.0),
         waiting_since: None,
+        stands: false,
         member,
         note,
     }

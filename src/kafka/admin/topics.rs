@@ -4,20 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
 use krafka::admin::{ListTopicsOptions, OffsetSpec, TopicDescription, TopicPartition};
 use krafka::error::ErrorCode;
 use serde::Serialize;
 
 use super::brokers::{self, Broker, Sizes};
 use super::{client, is_code};
-use crate::kafka::{Cluster, KafkaError, log};
+use crate::kafka::fetch::{self, At, Isolation, Located};
+use crate::kafka::{Cluster, KafkaError};
 
 /// How long the brokers have to answer for sizes and offsets, which are shown as unknown after that.
 const DETAIL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Partitions that are asked about at once, where each needs a request of its own.
-const AT_ONCE: usize = 16;
 
 /// A topic as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -236,14 +233,24 @@ pub async fn offsets_at(
     partitions: impl IntoIterator<Item = &TopicPartition>,
     time: i64,
 ) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
-    // krafka takes Kafka's answer for "no record so late" for a broker that is not ready, and asks again until it
-    // gives up; the log's own reader knows it.
-    let looks = partitions.into_iter().map(|key| async move {
-        let log = log::open_partition(cluster, &key.topic, key.partition).await?;
-        Ok((key.clone(), log.at(time).await?))
-    });
-    futures::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
+    let keys: Vec<&TopicPartition> = partitions.into_iter().collect();
+    let places: Vec<(&str, i32)> = keys.iter().map(|key| (key.topic.as_str(), key.partition)).collect();
+    // krafka takes Kafka's answer for "no record so late" for a broker that is not ready, and asks until it gives up.
+    let (found, ends) = tokio::join!(
+        fetch::offsets(cluster, &places, At::Time(time), Isolation::All),
+        fetch::offsets(cluster, &places, At::Latest, Isolation::All),
+    );
+    let place = |((key, found), end): ((&TopicPartition, Outcome), Outcome)| {
+        let located = match found? {
+            Some(located) => Some(located),
+            None => end?,
+        };
+        Ok(located.map(|located| (key.clone(), located.offset)))
+    };
+    keys.into_iter().zip(found).zip(ends).filter_map(|places| place(places).transpose()).collect()
 }
+
+type Outcome = Result<Option<Located>, KafkaError>;
 
 /// Bytes on disk of each partition that a broker tells about.
 async fn sizes(cluster: &Cluster, topics: &BTreeMap<String, Topic>) -> Result<Sizes, KafkaError> {

@@ -6,14 +6,15 @@ use futures::{FutureExt, StreamExt};
 
 use super::groups::Group;
 use super::positions::Position;
-use crate::kafka::{Cluster, KafkaError, log};
+use crate::kafka::fetch::{self, FetchOptions};
+use crate::kafka::{Cluster, KafkaError};
 
 /// Partitions that are read at once.
 const AT_ONCE: usize = 16;
 /// How long one may take before its time is shown as unknown.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// One record is wanted, and brokers send its whole batch however little is asked for.
-const LEAST_BYTES: i32 = 2;
+const LEAST_BYTES: usize = 2;
 
 /// Finds out, for each partition with lag, for how long its next record has waited until `now` (ms). Where it can't be
 /// read, that stays unknown.
@@ -50,6 +51,7 @@ pub async fn written_at<'a>(
 }
 
 async fn timestamp_at(cluster: &Cluster, topic: &str, partition: i32, offset: i64) -> Result<Option<i64>, KafkaError> {
-    let log = log::open_partition(cluster, topic, partition).await?;
-    Ok(log.read(offset, i64::MAX, LEAST_BYTES).await?.records.first().map(|record| record.timestamp))
+    let options = FetchOptions { bytes: LEAST_BYTES, memory: LEAST_BYTES, ..FetchOptions::default() };
+    let found = fetch::fetch(cluster, topic, partition, offset, &options).await?;
+    Ok(found.records.first().map(|record| record.timestamp))
 }

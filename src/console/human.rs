@@ -1,0 +1,110 @@
+//! Numbers as people read them.
+
+use indicatif::{HumanBytes, HumanCount};
+use jiff::Timestamp;
+
+use crate::time;
+
+/// What is shown where something is not known.
+pub const UNKNOWN: &str = "–";
+
+/// `1,234,567`.
+pub fn count(number: impl TryInto<i64>) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    let digits = HumanCount(number.unsigned_abs());
+    if number < 0 { format!("−{digits}") } else { digits.to_string() }
+}
+
+/// `1,234,567`, or what stands for the unknown.
+pub fn maybe_count(number: Option<impl TryInto<i64>>) -> String {
+    number.map_or_else(|| UNKNOWN.to_owned(), count)
+}
+
+/// `1 record`, `1,234 records`.
+pub fn counted(number: impl TryInto<i64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// `1.21 MiB`, or what stands for the unknown.
+pub fn size(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| UNKNOWN.to_owned(), |bytes| HumanBytes(bytes).to_string())
+}
+
+/// A length of time in milliseconds: `7d`, `1h 30m`, `250 ms`.
+pub fn length(millis: i64) -> String {
+    match millis {
+        0 => "0".to_owned(),
+        ..1_000 => format!("{millis} ms"),
+        i64::MAX => "for ever".to_owned(),
+        _ => time::length(millis as f64 / 1_000.0),
+    }
+}
+
+/// A length of time in seconds: `1h 30m`, `2.5s`.
+pub fn seconds(seconds: f64) -> String {
+    time::length(seconds)
+}
+
+/// A length of time in seconds, or what stands for the unknown.
+pub fn maybe_seconds(length: Option<f64>) -> String {
+    length.map_or_else(|| UNKNOWN.to_owned(), seconds)
+}
+
+/// Records a second: `1,234/s`, `0.2/s`.
+pub fn rate(rate: Option<f64>) -> String {
+    match rate {
+        None => UNKNOWN.to_owned(),
+        Some(0.0) => "0".to_owned(),
+        Some(rate) if rate < 10.0 => format!("{rate:.1}/s"),
+        Some(rate) => format!("{}/s", count(rate.round() as i64)),
+    }
+}
+
+/// A moment, exactly, for machines: `2026-01-31T12:00:00.123Z`.
+pub fn iso(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |time| format!("{time:.3}"))
+}
+
+/// A moment, exactly, for people: `2026-01-31 12:00:00.123 UTC`.
+pub fn moment(millis: i64) -> String {
+    match Timestamp::from_millisecond(millis) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S.%3f UTC").to_string(),
+        Err(_) => format!("{millis} ms"),
+    }
+}
+
+/// The time of day of a moment that is not long ago: `12:00:05`, in UTC.
+pub fn clock(millis: i64) -> String {
+    match Timestamp::from_millisecond(millis) {
+        Ok(time) => time.strftime("%H:%M:%S").to_string(),
+        Err(_) => UNKNOWN.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_lengths_short() {
+        assert_eq!(
+            (count(1_234_567), count(-1_000), count(u64::MAX)),
+            ("1,234,567".into(), "−1,000".into(), count(i64::MAX))
+        );
+        assert_eq!((counted(1, "record"), counted(2_000, "record")), ("1 record".into(), "2,000 records".into()));
+        assert_eq!(
+            (length(604_800_000), length(250), length(i64::MAX)),
+            ("7d".into(), "250 ms".into(), "for ever".into())
+        );
+        assert_eq!((rate(Some(0.25)), rate(Some(1_234.4)), rate(None)), ("0.2/s".into(), "1,234/s".into(), "–".into()));
+        assert_eq!(size(Some(1024 * 1024)), "1.00 MiB");
+    }
+
+    #[test]
+    fn moments_have_their_zone() {
+        assert_eq!(iso(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+        assert_eq!(moment(1_700_000_000_123), "2023-11-14 22:13:20.123 UTC");
+        assert_eq!(moment(i64::MAX), "9223372036854775807 ms");
+    }
+}
