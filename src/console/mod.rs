@@ -10,9 +10,11 @@
 //! - [`openapi`]: the document of the API.
 //! - [`form`], [`human`], [`chart`]: what forms send, numbers as people read them, lines over time.
 //! - [`overview`], [`groups`]: the dashboard; consumer groups.
+//! - [`export`]: the same for Prometheus.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
 pub mod chart;
+pub mod export;
 pub mod form;
 pub mod frame;
 pub mod groups;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ConsoleMode, TopicDefaults};
+use crate::config::TopicDefaults;
 use crate::kafka::Cluster;
 use crate::web::{Part, Routes};
 pub use guard::Guard;
@@ -55,21 +57,6 @@ pub struct Console {
     pub shutdown: CancellationToken,
 }
 
-impl Console {
-    /// A console on `cluster`, which is watched from now on.
-    pub fn start(
-        cluster: Cluster,
-        defaults: TopicDefaults,
-        mode: ConsoleMode,
-        loopback: bool,
-        site: Arc<[Part]>,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let watch = Watch::start(cluster.clone(), shutdown.clone());
-        Self { cluster, defaults, guard: Guard::new(mode, loopback), watch, site, shutdown }
-    }
-}
-
 /// The routes of the console.
 pub fn routes(console: Console) -> Routes {
     route::serve(Arc::new(console), table())
@@ -91,7 +78,7 @@ mod tests {
     use super::guard::TOKEN_HEADER;
     use super::request::{Params, Request};
     use super::*;
-    use crate::config::KafkaSettings;
+    use crate::config::{ConsoleMode, KafkaSettings};
 
     /// A console on a cluster that isn't there.
     fn console(mode: ConsoleMode) -> Arc<Console> {
@@ -99,7 +86,17 @@ mod tests {
         let settings = KafkaSettings { bootstrap, tls: None, sasl: None, session_timeout: Default::default() };
         let stopped = CancellationToken::new();
         stopped.cancel();
-        Arc::new(Console::start(Cluster::new(settings), Default::default(), mode, true, Arc::default(), stopped))
+        let cluster = Cluster::new(settings);
+        let watch = Watch::start(cluster.clone(), stopped.clone());
+        let guard = Guard::new(mode, true);
+        Arc::new(Console {
+            cluster,
+            defaults: Default::default(),
+            guard,
+            watch,
+            site: Arc::default(),
+            shutdown: stopped,
+        })
     }
 
     async fn answer(console: &Arc<Console>, method: &Method, path: &str, token: &str, body: &str) -> StatusCode {
