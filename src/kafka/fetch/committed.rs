@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use kafka_protocol::error::ResponseError;
@@ -121,23 +122,29 @@ fn only_coordinator(found: &FindCoordinatorResponse) -> Result<Arc<str>, WireErr
 }
 
 async fn ask(brokers: &Arc<Brokers>, address: &Arc<str>, groups: &[String]) -> Vec<(String, Outcome)> {
-    let id = |group: &String| GroupId(StrBytes::from_string(group.clone()));
     let request = |_| {
-        let group = |group| OffsetFetchRequestGroup::default().with_group_id(id(group)).with_topics(None);
+        let group = |group: &String| OffsetFetchRequestGroup::default().with_group_id(id(group)).with_topics(None);
         OffsetFetchRequest::default().with_groups(groups.iter().map(group).collect())
     };
     match brokers.ask::<OffsetFetchRequest>(address, FETCH_MANY, REQUEST_PATIENCE, request).await {
         Ok(response) => response.groups.iter().map(|group| (group.group_id.to_string(), outcome(group))).collect(),
         Err(WireError::Unsupported { .. }) => {
-            let one = |group| async move {
-                let request = |_| OffsetFetchRequest::default().with_group_id(id(group)).with_topics(None);
-                let found = brokers.ask::<OffsetFetchRequest>(address, FETCH_ONE, REQUEST_PATIENCE, request).await;
-                (group.clone(), found.and_then(|found| only_outcome(&found)))
-            };
-            stream::iter(groups.iter().map(one)).buffer_unordered(AT_ONCE).collect().await
+            // Boxed, so that this can be shown to run on any thread.
+            let one = groups.iter().map(|group| ask_one(brokers, address, group).boxed());
+            stream::iter(one.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await
         }
         Err(error) => groups.iter().map(|group| (group.clone(), Err(error.clone()))).collect(),
     }
+}
+
+async fn ask_one(brokers: &Arc<Brokers>, address: &Arc<str>, group: &str) -> (String, Outcome) {
+    let request = |_| OffsetFetchRequest::default().with_group_id(id(group)).with_topics(None);
+    let found = brokers.ask::<OffsetFetchRequest>(address, FETCH_ONE, REQUEST_PATIENCE, request).await;
+    (group.to_owned(), found.and_then(|found| only_outcome(&found)))
+}
+
+fn id(group: &str) -> GroupId {
+    GroupId(StrBytes::from_string(group.to_owned()))
 }
 
 fn outcome(group: &OffsetFetchResponseGroup) -> Outcome {
