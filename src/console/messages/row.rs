@@ -98,6 +98,7 @@ impl Rows {
             Item::Record(record) => (record.offset, Moment::new(record.timestamp), self.content(partition, record)),
             Item::Unreadable(piece) => {
                 let (last, reason) = (piece.last_offset, piece.reason.clone());
+                // The key, the headers and the size, and the columns or the value.
                 let width = 3 + self.columns.len().max(1);
                 (piece.base_offset, None, Content::Unreadable { last, reason, width })
             }
