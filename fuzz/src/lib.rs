@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod connection;
+pub mod decode;
 pub mod journal;
 pub mod recovery;
 pub mod request;
@@ -27,9 +28,10 @@ pub struct Target {
 }
 
 /// All of them, but for what only nightly's build may see: the board's parsers, whose unit tests do the same.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "batch", run: batch::run, seeds: batch::seeds },
     Target { name: "connection", run: connection::run, seeds: connection::seeds },
+    Target { name: "decode", run: decode::run, seeds: decode::seeds },
     Target { name: "journal", run: journal::run, seeds: journal::seeds },
     Target { name: "recovery", run: recovery::run, seeds: recovery::seeds },
     Target { name: "request", run: request::run, seeds: request::seeds },

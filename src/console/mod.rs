@@ -6,16 +6,16 @@
 //!
 //! - [`route`], [`request`], [`refusal`]: the table, what a handler is given, and what it says when it can't.
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
-//! - [`frame`]: what all pages share: the section, notices.
-//! - [`messages`]: the records of a topic: pages, search, live, export.
-//! - [`human`]: numbers and moments as people read them.
+//! - [`frame`]: what all pages share: the section, notices; [`form`]: what forms send; [`human`]: numbers as people read them.
 //! - [`openapi`]: the document of the API.
-//! - [`decode`]: what is shown of bytes.
-//! - [`filter`]: the search language.
+//! - [`topics`]: topics and what can be done with them.
+//! - [`messages`]: the records of a topic: pages, search, live, export; [`filter`]: the search language; [`decode`]: what is
+//!   shown of bytes.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
 pub mod decode;
 pub mod filter;
+pub mod form;
 pub mod frame;
 pub mod guard;
 pub mod human;
@@ -24,6 +24,7 @@ pub mod openapi;
 pub mod refusal;
 pub mod request;
 pub mod route;
+pub mod topics;
 pub mod watch;
 
 use std::sync::Arc;
@@ -78,7 +79,7 @@ pub fn routes(console: Console) -> Routes {
 
 /// Every address of the console.
 fn table() -> Vec<Route> {
-    let mut table: Vec<Route> = [guard::routes(), messages::routes()].into_iter().flatten().collect();
+    let mut table: Vec<Route> = [guard::routes(), topics::routes(), messages::routes()].into_iter().flatten().collect();
     table.push(openapi::route(&table));
     table
 }

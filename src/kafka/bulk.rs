@@ -32,6 +32,17 @@ const MAX_LATENCY: u64 = 600_000_000;
 /// How many of the records acknowledged last are remembered with their places.
 const RECENT: usize = 20;
 
+/// Which replicas must have a record, by name: none, the leader, or all in sync.
+pub const ACKS: &[(&str, Acks)] = &[("0", Acks::None), ("1", Acks::Leader), ("all", Acks::All)];
+/// How batches may be compressed, by name.
+pub const COMPRESSIONS: &[(&str, Compression)] = &[
+    ("none", Compression::None),
+    ("gzip", Compression::Gzip),
+    ("snappy", Compression::Snappy),
+    ("lz4", Compression::Lz4),
+    ("zstd", Compression::Zstd),
+];
+
 /// How to send.
 #[derive(Clone, Debug)]
 pub struct BulkOptions {

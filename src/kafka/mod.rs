@@ -10,6 +10,7 @@
 //! - [`fetch`]: reads any topic by offset at log speed, to look into it.
 //! - [`log`]: partition reads by offset, for history and replays.
 //! - [`lookup`]: finds topics by name or pattern, and their partitions.
+//! - [`pace`]: a steady rate.
 //! - [`partition`]: which partition a record goes to.
 //! - [`producer`]: acknowledged, idempotent, bounded writes.
 //! - [`reader`]: reads topics to show them.
@@ -27,6 +28,7 @@ pub mod event;
 pub mod fetch;
 pub mod log;
 pub mod lookup;
+pub mod pace;
 pub mod partition;
 pub mod producer;
 pub mod reader;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use krafka::admin::{ListTopicsOptions, OffsetSpec, TopicDescription, TopicPartition};
 use krafka::error::ErrorCode;
 use serde::Serialize;
@@ -61,6 +61,12 @@ impl Partition {
 }
 
 impl Topic {
+    /// The partition of this number.
+    pub fn partition(&self, number: i32) -> Option<&Partition> {
+        let at = self.partitions.binary_search_by_key(&number, |partition| partition.partition).ok()?;
+        self.partitions.get(at)
+    }
+
     /// How many brokers hold each partition; the largest number while that is being changed.
     pub fn replication_factor(&self) -> usize {
         self.partitions.iter().map(|partition| partition.replicas.len()).max().unwrap_or(0)
@@ -107,7 +113,9 @@ impl From<TopicDescription> for Topic {
             isr: partition.isr,
             ..Partition::default()
         });
-        Self { name: described.name, internal: described.is_internal, partitions: partitions.collect() }
+        let mut partitions: Vec<Partition> = partitions.collect();
+        partitions.sort_by_key(|partition| partition.partition);
+        Self { name: described.name, internal: described.is_internal, partitions }
     }
 }
 
@@ -206,10 +214,15 @@ pub async fn offsets_at(
 ) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
     // krafka takes Kafka's answer for "no record so late" for a broker that is not ready, and asks again until it
     // gives up; the log's own reader knows it.
-    let looks = partitions.into_iter().map(|key| async move {
-        let log = log::open_partition(cluster, &key.topic, key.partition).await?;
-        Ok((key.clone(), log.at(time).await?))
-    });
+    let look = |key: TopicPartition| {
+        async move {
+            let log = log::open_partition(cluster, &key.topic, key.partition).await?;
+            let offset = log.at(time).await?;
+            Ok((key, offset))
+        }
+        .boxed()
+    };
+    let looks: Vec<_> = partitions.into_iter().cloned().map(look).collect();
     futures::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
 }
 

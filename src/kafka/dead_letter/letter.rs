@@ -1,20 +1,33 @@
 //! A dead letter as it is read: the record that failed, and what became of it.
 
-use krafka::ConsumerRecord;
+use bytes::Bytes;
 
 use super::{ATTEMPTS, ERROR, FAILED_AT, GROUP, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, OURS, SENT_BACK};
 use super::{VALUE_BYTES, origin_of};
 use crate::kafka::bulk::BulkRecord;
 use crate::kafka::event::{Headers, RETRY_COUNT, header_str};
+use crate::kafka::fetch::Record;
 
 /// A word of an error at least this long that has a digit in it is taken for an id.
 const ID_LENGTH: usize = 16;
 
 /// A dead letter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Letter {
-    /// The record as it lies in the dead-letter topic.
-    pub record: ConsumerRecord,
+    /// The dead-letter topic.
+    pub topic: String,
+    /// Its partition there.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Its time, in milliseconds since the epoch; -1 if it has none.
+    pub timestamp: i64,
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Its value.
+    pub value: Option<Bytes>,
+    /// Its headers, with those of the dead letter.
+    pub headers: Headers,
     /// The topic it came from: as its headers say, else by the name of the dead-letter topic.
     pub origin: Option<String>,
     /// The partition it came from.
@@ -36,20 +49,29 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// Reads what `record`, which is no marker, says.
-    pub fn new(record: ConsumerRecord) -> Self {
-        let text = |name| header_str(&record.headers, name).map(str::to_owned);
+    /// Reads `record` of a partition of `topic`; `None` of a marker.
+    pub fn read(topic: &str, partition: i32, record: &Record) -> Option<Self> {
+        // It outlives the answer that it came in.
+        let Record { offset, timestamp, key, value, .. } = record.detached();
+        let (topic, headers) = (topic.to_owned(), headers(record));
+        let letter = Self { topic, partition, offset, timestamp, key, value, headers, ..Self::default() };
+        marked(&letter.headers).is_none().then(|| letter.told())
+    }
+
+    /// Fills in what the headers say.
+    fn told(self) -> Self {
+        let text = |name| header_str(&self.headers, name).map(str::to_owned);
         Self {
-            origin: text(ORIGIN_TOPIC).or_else(|| origin_of(&record.topic).map(str::to_owned)),
-            origin_partition: number(&record.headers, ORIGIN_PARTITION),
-            origin_offset: number(&record.headers, ORIGIN_OFFSET),
+            origin: text(ORIGIN_TOPIC).or_else(|| origin_of(&self.topic).map(str::to_owned)),
+            origin_partition: number(&self.headers, ORIGIN_PARTITION),
+            origin_offset: number(&self.headers, ORIGIN_OFFSET),
             group: text(GROUP),
             error: text(ERROR),
-            attempts: number(&record.headers, ATTEMPTS),
-            failed_at: number(&record.headers, FAILED_AT),
-            missing_bytes: number(&record.headers, VALUE_BYTES),
-            retries: number(&record.headers, RETRY_COUNT).unwrap_or(0),
-            record,
+            attempts: number(&self.headers, ATTEMPTS),
+            failed_at: number(&self.headers, FAILED_AT),
+            missing_bytes: number(&self.headers, VALUE_BYTES),
+            retries: number(&self.headers, RETRY_COUNT).unwrap_or(0),
+            ..self
         }
     }
 
@@ -61,11 +83,11 @@ impl Letter {
     /// The record as it is sent back: without the headers of the dead letter, and counting that it is tried once more.
     pub fn revived(&self) -> BulkRecord {
         let own = |name: &str| !name.starts_with(OURS) && name != RETRY_COUNT;
-        let mut headers: Headers = self.record.headers.iter().filter(|(name, _)| own(name)).cloned().collect();
+        let mut headers: Headers = self.headers.iter().filter(|(name, _)| own(name)).cloned().collect();
         headers.push((RETRY_COUNT.to_owned(), Some((self.retries + 1).to_string().into())));
         BulkRecord {
-            key: self.record.key.clone(),
-            value: self.record.value.clone(),
+            key: self.key.clone(),
+            value: self.value.clone(),
             headers,
             partition: self.origin_partition,
             timestamp: None,
@@ -73,9 +95,17 @@ impl Letter {
     }
 }
 
-/// The offsets that `record` says were sent back; `None` when it is no marker.
-pub fn marked(record: &ConsumerRecord) -> Option<Vec<i64>> {
-    let text = header_str(&record.headers, SENT_BACK)?;
+/// The headers of `record`; a name that is not text keeps what of it is.
+pub(super) fn headers(record: &Record) -> Headers {
+    let owned = |(name, value): (&[u8], Option<&[u8]>)| {
+        (String::from_utf8_lossy(name).into_owned(), value.map(Bytes::copy_from_slice))
+    };
+    record.headers.iter().map(owned).collect()
+}
+
+/// The offsets that a record with these headers says were sent back; `None` when it is no marker.
+pub(super) fn marked(headers: &Headers) -> Option<Vec<i64>> {
+    let text = header_str(headers, SENT_BACK)?;
     let runs = text.split(',').filter_map(|run| {
         let (first, last) = run.split_once('-').unwrap_or((run, run));
         Some(first.parse::<i64>().ok()?..=last.parse().ok()?)
@@ -116,17 +146,22 @@ fn kind_of(error: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
 
     fn letter(headers: &[(&str, &'static str)]) -> Letter {
-        let mut record = ConsumerRecord::new("orders.dlq", 0, 7, Some("k".into()), Some("v".into()));
         let header =
             |(name, value): &(&str, &'static str)| ((*name).to_owned(), Some(Bytes::from_static(value.as_bytes())));
-        record.headers = headers.iter().map(header).collect();
-        Letter::new(record)
+        let headers = headers.iter().map(header).collect();
+        Letter {
+            topic: "orders.dlq".into(),
+            key: Some("k".into()),
+            value: Some("v".into()),
+            headers,
+            ..Letter::default()
+        }
+        .told()
     }
 
     #[test]
@@ -191,16 +226,13 @@ mod tests {
         #[test]
         fn marks_are_read_as_written(offsets in proptest::collection::btree_set(0..400_i64, 0..100)) {
             let offsets: Vec<i64> = offsets.into_iter().collect();
-            let mut marker = ConsumerRecord::new("t.dlq", 0, 0, None, None);
-            marker.headers = vec![(SENT_BACK.to_owned(), Some(mark(&offsets).into()))];
+            let marker = vec![(SENT_BACK.to_owned(), Some(mark(&offsets).into()))];
             prop_assert_eq!(marked(&marker), Some(offsets));
         }
 
         #[test]
         fn no_mark_makes_reading_panic(text in "[0-9,-]{0,40}") {
-            let mut marker = ConsumerRecord::new("t.dlq", 0, 0, None, None);
-            marker.headers = vec![(SENT_BACK.to_owned(), Some(text.into()))];
-            drop(marked(&marker));
+            drop(marked(&vec![(SENT_BACK.to_owned(), Some(text.into()))]));
         }
     }
 }

@@ -87,7 +87,7 @@ impl SendBack {
 
     /// The record for the origin's topic, or why there can't be one.
     async fn outgoing(&mut self, letter: &Letter, record: &BulkRecord) -> Result<Result<Record, String>, KafkaError> {
-        let Some(origin) = letter.origin.as_deref().or_else(|| origin_of(&letter.record.topic)) else {
+        let Some(origin) = letter.origin.as_deref().or_else(|| origin_of(&letter.topic)) else {
             return Ok(Err("it does not say which topic it came from".to_owned()));
         };
         if letter.missing_bytes.is_some() && record.value.is_none() {
@@ -123,7 +123,7 @@ impl SendBack {
     async fn mark(&self, sent: impl Iterator<Item = &Letter>) -> Result<(), KafkaError> {
         let mut by_partition: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
         for letter in sent {
-            by_partition.entry(letter.record.partition).or_default().push(letter.record.offset);
+            by_partition.entry(letter.partition).or_default().push(letter.offset);
         }
         for (partition, mut offsets) in by_partition {
             offsets.sort_unstable();

@@ -1,24 +1,24 @@
 //! Reads the letters of a topic, the newest first, as far as one is willing to go.
 
 use std::collections::HashSet;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::letter::{Letter, marked};
-use crate::kafka::log::{self, PartitionLog};
+use krafka::admin::TopicPartition;
+
+use super::letter::{Letter, headers, marked};
+use crate::kafka::admin::topics;
+use crate::kafka::fetch::{self, Range, Scan, ScanOptions};
 use crate::kafka::{Cluster, KafkaError};
 
-/// Offsets of a partition that are read before the next one's turn.
-const WINDOW: i64 = 1_000;
-/// Bytes asked for in one request.
-const READ_BYTES: i32 = 1024 * 1024;
+/// Offsets of each partition that are read before it is asked whether to go on.
+const WINDOW: i64 = 2_000;
 
 /// How far to go; whichever comes first.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Offsets to look at.
     pub offsets: i64,
-    /// Bytes of keys, values and headers to hold.
+    /// Bytes of letters to hold.
     pub bytes: usize,
     /// Time to take.
     pub time: Duration,
@@ -40,14 +40,12 @@ pub struct Survey {
     pub scanned: i64,
     /// Offsets that there are.
     pub total: i64,
-    /// The offset after the last one looked at, of each partition.
-    pub ends: Vec<(i32, i64)>,
 }
 
 impl Survey {
     /// Whether `letter` was sent back.
     pub fn was_sent_back(&self, letter: &Letter) -> bool {
-        self.sent_back.contains(&(letter.record.partition, letter.record.offset))
+        self.sent_back.contains(&(letter.partition, letter.offset))
     }
 
     /// Whether everything was looked at.
@@ -56,8 +54,8 @@ impl Survey {
     }
 }
 
-/// Reads `topic` from its ends back. `keep` says whether a letter is wanted in the survey; all are looked at. A marker comes
-/// after what it marks, so that of every letter found it is known whether it was sent back.
+/// Reads `topic` from its ends back. `keep` says of each letter whether it is wanted in the survey. A marker comes after
+/// what it marks, so that of every letter found it is known whether it was sent back.
 ///
 /// # Errors
 /// There is no such topic, or a partition can't be read.
@@ -68,79 +66,76 @@ pub async fn survey(
     mut keep: impl FnMut(&Letter) -> bool,
 ) -> Result<Survey, KafkaError> {
     let started = Instant::now();
-    let mut open: Vec<(PartitionLog, Range<i64>)> = Vec::new();
-    let mut survey = Survey::default();
-    for log in log::open(cluster, topic).await? {
-        let range = log.start().await?..log.end().await?;
-        survey.total += range.end - range.start;
-        survey.ends.push((log.partition(), range.end));
-        open.push((log, range));
-    }
+    let led: Vec<TopicPartition> = topics::layout_of(cluster, topic).await?.led().collect();
+    let mut open: Vec<(i32, std::ops::Range<i64>)> =
+        topics::ranges(cluster, &led).await?.into_iter().map(|(key, range)| (key.partition, range)).collect();
+    let mut survey = Survey { total: open.iter().map(|(_, range)| range.end - range.start).sum(), ..Survey::default() };
     let mut bytes = 0;
     loop {
         open.retain(|(_, range)| !range.is_empty());
-        if open.is_empty() {
+        let left = limits.offsets - survey.scanned;
+        if open.is_empty() || left <= 0 || bytes >= limits.bytes || started.elapsed() >= limits.time {
             break;
         }
-        for (log, range) in &mut open {
-            if survey.scanned >= limits.offsets || bytes >= limits.bytes || started.elapsed() >= limits.time {
-                survey.sort();
-                return Ok(survey);
-            }
-            let window = range.start.max(range.end - WINDOW.min(limits.offsets - survey.scanned).max(1))..range.end;
+        let share = left / i64::try_from(open.len()).unwrap_or(i64::MAX);
+        let mut windows = Vec::new();
+        for (partition, range) in &mut open {
+            let window = range.start.max(range.end - WINDOW.min(share).max(1))..range.end;
             survey.scanned += window.end - window.start;
             range.end = window.start;
-            for letter in survey.read(log, window).await? {
-                if keep(&letter) {
-                    bytes += size(&letter);
-                    survey.letters.push(letter);
-                }
+            windows.push(Range {
+                topic: topic.into(),
+                partition: *partition,
+                from: window.start,
+                to: Some(window.end),
+            });
+        }
+        for letter in survey.read(cluster, topic, windows).await? {
+            if keep(&letter) {
+                bytes += size(&letter);
+                survey.letters.push(letter);
             }
         }
     }
-    survey.sort();
+    survey.letters.sort_by_key(|letter| std::cmp::Reverse((letter.timestamp, letter.partition, letter.offset)));
     Ok(survey)
 }
 
 impl Survey {
-    /// The letters of a part of a partition; markers are taken note of.
-    async fn read(&mut self, log: &PartitionLog, window: Range<i64>) -> Result<Vec<Letter>, KafkaError> {
+    /// The letters in some parts of partitions; markers are taken note of.
+    async fn read(&mut self, cluster: &Cluster, topic: &str, windows: Vec<Range>) -> Result<Vec<Letter>, KafkaError> {
+        let partitions: Vec<i32> = windows.iter().map(|window| window.partition).collect();
+        let mut scan = Scan::start(cluster, windows, &ScanOptions::default());
         let mut letters = Vec::new();
-        let mut next = window.start;
-        while next < window.end {
-            let chunk = log.read(next, window.end, READ_BYTES).await?;
-            next = chunk.next;
-            for record in chunk.records {
-                match marked(&record) {
-                    Some(offsets) => self.sent_back.extend(offsets.into_iter().map(|offset| (log.partition(), offset))),
-                    None => letters.push(Letter::new(record)),
+        while let Some(chunk) = scan.next().await {
+            let chunk = chunk?;
+            let partition = partitions[chunk.range];
+            for record in chunk.records.iter().filter(|record| !record.aborted) {
+                match Letter::read(topic, partition, record) {
+                    Some(letter) => letters.push(letter),
+                    None => {
+                        let offsets = marked(&headers(record)).unwrap_or_default();
+                        self.sent_back.extend(offsets.into_iter().map(|offset| (partition, offset)));
+                    }
                 }
             }
         }
         Ok(letters)
     }
-
-    /// Newest first, in every partition by offset.
-    fn sort(&mut self) {
-        self.letters.sort_by_key(|letter| {
-            let record = &letter.record;
-            std::cmp::Reverse((record.timestamp, record.partition, record.offset))
-        });
-    }
 }
 
-/// One letter.
+/// One letter; `None` when there is none with this offset.
 ///
 /// # Errors
-/// There is no record with this offset, or it can't be read.
+/// There is no such topic or partition, or it can't be read.
 pub async fn find(cluster: &Cluster, topic: &str, partition: i32, offset: i64) -> Result<Option<Letter>, KafkaError> {
-    let found = log::record(cluster, topic, partition, offset).await?;
-    Ok(found.filter(|record| marked(record).is_none()).map(Letter::new))
+    let found = fetch::record(cluster, topic, partition, offset).await?;
+    Ok(found.and_then(|record| Letter::read(topic, partition, &record)))
 }
 
+/// Bytes of a letter, about.
 fn size(letter: &Letter) -> usize {
-    let record = &letter.record;
     let length = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
-    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
-    length(&record.key) + length(&record.value) + headers
+    let headers: usize = letter.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
+    length(&letter.key) + length(&letter.value) + headers
 }

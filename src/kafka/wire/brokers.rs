@@ -176,7 +176,7 @@ impl Brokers {
         if let Some(made) = self.tls.get() {
             return Ok(made.clone());
         }
-        let failed = |error: TlsError| WireError::Connect { address: address.to_owned(), reason: error.to_string() };
+        let failed = |error: TlsError| WireError::Tls { address: address.to_owned(), reason: error.to_string() };
         let config = self.settings.tls.as_ref().map(tls::client_config).transpose().map_err(failed)?;
         Ok(self.tls.get_or_init(|| config.map(Arc::new)).clone())
     }
