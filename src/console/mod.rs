@@ -7,10 +7,10 @@
 //! - [`route`], [`request`], [`refusal`]: the table, what a handler is given, and what it says when it can't.
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
 //! - [`frame`]: what all pages share: the section, notices; [`form`]: what forms send; [`human`]: numbers as people read them.
-//! - [`openapi`]: the document of the API.
 //! - [`topics`]: topics and what can be done with them.
 //! - [`messages`]: the records of a topic: pages, search, live, export; [`filter`]: the search language; [`decode`]: what is
 //!   shown of bytes.
+//! - [`openapi`]: the document of the API.
 //! - [`watch`]: the cluster as it is, looked at every few seconds.
 
 pub mod decode;
@@ -79,7 +79,8 @@ pub fn routes(console: Console) -> Routes {
 
 /// Every address of the console.
 fn table() -> Vec<Route> {
-    let mut table: Vec<Route> = [guard::routes(), topics::routes(), messages::routes()].into_iter().flatten().collect();
+    let areas = [guard::routes(), topics::routes(), messages::routes()];
+    let mut table: Vec<Route> = areas.into_iter().flatten().collect();
     table.push(openapi::route(&table));
     table
 }
