@@ -124,7 +124,7 @@ async fn what_is_stored_is_what_is_shown_and_downloaded() {
         Some(b"\0\0\0\x2a"),
     ];
     for (number, value) in values.iter().enumerate() {
-        let mut record = krafka::Record::new(viewer.topic.as_str(), Bytes::new()).with_partition(0);
+        let mut record = krafka::Record::new(viewer.topic.as_str(), Bytes::new()).partition(0);
         record.value = value.map(Bytes::from_static);
         record.key = (number != 2).then(|| Bytes::from_static(b"<script>alert(2)</script>"));
         record.headers = vec![
@@ -133,7 +133,7 @@ async fn what_is_stored_is_what_is_shown_and_downloaded() {
             ("none".into(), None),
             ("empty".into(), Some(Bytes::new())),
         ];
-        producer.send(record).await.unwrap();
+        drop(producer.send(record).await.unwrap());
     }
     for (offset, value) in values.iter().enumerate() {
         let (status, stored) = viewer.bytes(&format!("/messages/0/{offset}/raw")).await;
@@ -183,8 +183,8 @@ async fn pages_go_both_ways_and_stay_while_the_topic_grows() {
             viewer.kcat(&["-K", "|"], &numbered(20)).await;
         }
     };
-    let older = viewer.walk(&format!("?limit=50&before={}", first["older"].as_str().unwrap()), "older", "before", 100);
-    let (older, ()) = tokio::join!(older, writer);
+    let from = format!("?limit=50&before={}", first["older"].as_str().unwrap());
+    let (older, ()) = tokio::join!(viewer.walk(&from, "older", "before", 100), writer);
     let down: Vec<_> = places(&first).into_iter().chain(older.into_iter().flatten()).collect();
     let set: BTreeSet<_> = down.iter().copied().collect();
     assert_eq!((down.len(), set.len()), (1000, 1000), "each record once on the way to the oldest");
@@ -202,20 +202,24 @@ async fn pages_go_both_ways_and_stay_while_the_topic_grows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_page_comes_at_once_whatever_is_missing() {
     let viewer = Viewer::new(2, &[]).await;
+    // The best of some, since tests share their machine; waiting for records that don't come would take 500 ms each time.
     let at_once = async |what: &str| {
-        let began = Instant::now();
         for order in ["newest", "oldest"] {
-            assert_eq!(viewer.page(&format!("/messages?from={order}")).await.0, StatusCode::OK);
+            let mut best = Duration::MAX;
+            for _ in 0..5 {
+                let began = Instant::now();
+                assert_eq!(viewer.page(&format!("/messages?from={order}")).await.0, StatusCode::OK);
+                best = best.min(began.elapsed());
+            }
+            assert!(best < Duration::from_millis(300), "{what}, {order}: {best:?}");
         }
-        // Twice 300 ms; a poll that waits for records takes 500 ms and more.
-        assert!(began.elapsed() < Duration::from_millis(600), "{what}: {:?}", began.elapsed());
     };
     at_once("empty").await;
     let producer = viewer.client.producer().build_transactional(unique("transaction")).await.unwrap();
     for (value, commit) in [("kept", true), ("aborted", false)] {
         producer.begin().unwrap();
         for _ in 0..20 {
-            producer.send(krafka::Record::new(viewer.topic.as_str(), value.to_owned())).await.unwrap();
+            drop(producer.send(krafka::Record::new(viewer.topic.as_str(), value.to_owned())).await.unwrap());
         }
         if commit { producer.commit().await.unwrap() } else { producer.abort().await.unwrap() }
     }
@@ -324,11 +328,11 @@ async fn what_is_exported_reads_back_the_same() {
         [Some(b"plain"), None, Some(b""), Some(b"\xff\x00"), Some(b"a,\"b\"\r\nc;d"), Some("é\u{2028}".as_bytes())];
     for number in 0..60 {
         let value = values[number % values.len()].map(Bytes::from_static);
-        let mut record = krafka::Record::new(viewer.topic.as_str(), Bytes::new()).with_partition((number % 2) as i32);
+        let mut record = krafka::Record::new(viewer.topic.as_str(), Bytes::new()).partition((number % 2) as i32);
         record.key = values[(number + 1) % values.len()].map(Bytes::from_static);
         record.value = value;
         record.headers = vec![("h".into(), Some(Bytes::from(number.to_string()))), ("h".into(), None)];
-        producer.send(record).await.unwrap();
+        drop(producer.send(record).await.unwrap());
     }
     let exported = viewer.text("/export").await;
     assert_eq!(exported.lines().count(), 60);
@@ -418,10 +422,9 @@ async fn places_are_found_by_offset_and_by_time_and_ranges_hold() {
     let viewer = Viewer::new(2, &[]).await;
     let producer = viewer.client.producer().build().await.unwrap();
     for number in 0..100_i64 {
-        let mut record =
-            krafka::Record::new(viewer.topic.as_str(), number.to_string()).with_partition((number % 2) as i32);
-        record.timestamp = Some(1_800_000_000_000 + number * 1000);
-        producer.send(record).await.unwrap();
+        let mut record = krafka::Record::new(viewer.topic.as_str(), number.to_string()).partition((number % 2) as i32);
+        record.timestamp = Some(1_700_000_000_000 + number * 1000);
+        drop(producer.send(record).await.unwrap());
     }
     let values = async |query: &str| -> Vec<i64> {
         let page = viewer.get(&format!("/messages?limit=500&{query}")).await;
@@ -431,9 +434,9 @@ async fn places_are_found_by_offset_and_by_time_and_ranges_hold() {
     assert_eq!(values("").await, (0..100).rev().collect::<Vec<_>>());
     assert_eq!(values("from=oldest").await, (0..100).collect::<Vec<_>>());
     assert_eq!(values("from=offset&at=45").await, (90..100).collect::<Vec<_>>());
-    assert_eq!(values("from=time&at=1800000097000").await, [97, 98, 99]);
-    assert_eq!(values("since=1800000010000&until=1800000013000").await, [12, 11, 10]);
-    assert_eq!(values("partition=1&since=1800000095000").await, [99, 97, 95]);
+    assert_eq!(values("from=time&at=1700000097000").await, [97, 98, 99]);
+    assert_eq!(values("since=1700000010000&until=1700000013000").await, [12, 11, 10]);
+    assert_eq!(values("partition=1&since=1700000095000").await, [99, 97, 95]);
     let refused = viewer.bytes("/messages?since=soon").await;
     assert_eq!(refused.0, StatusCode::BAD_REQUEST);
     let refused = viewer.bytes("/messages?partition=9").await;
