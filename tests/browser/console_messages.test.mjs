@@ -104,7 +104,7 @@ const TESTS = [
   ["all of it works without a script", async (page, { address }) => {
     assert.equal((await places(page)).length, 50);
     await page.fill("#q", '$.level == "ERROR"');
-    await page.click("text=Search >> nth=0");
+    await page.click('#find button[type="submit"]');
     await page.waitForURL(/q=/);
     assert.match(await said(page), /50 found/);
     await page.click("#scan-on");
