@@ -135,8 +135,8 @@ mod tests {
 
     #[test]
     fn moments_have_their_zone() {
-        assert_eq!(iso(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
-        assert_eq!(moment(1_700_000_000_123), "2023-11-14 22:13:20.123 UTC");
+        assert_eq!(iso(1_700_000_000_123_i64), "2023-11-14T22:13:20.123Z");
+        assert_eq!(moment(1_700_000_000_123_i64), "2023-11-14 22:13:20.123 UTC");
         assert_eq!(moment(i64::MAX), "9223372036854775807 ms");
     }
 }
