@@ -39,6 +39,9 @@ struct Args {
     /// Partitions of each topic
     #[arg(long, default_value_t = 1)]
     partitions: i32,
+    /// MiB that a scan may take
+    #[arg(long, default_value_t = 32)]
+    memory: usize,
     // `cargo bench` adds it to the arguments of every bench program.
     #[arg(long, hide = true)]
     bench: bool,
@@ -50,10 +53,14 @@ fn main() -> anyhow::Result<()> {
         println!("it needs a broker: cargo bench --bench read -- --kafka 127.0.0.1:9092");
         return Ok(());
     }
+    // As kboard does.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     tokio::runtime::Runtime::new()?.block_on(run(&Args::parse()))
 }
 
 async fn run(args: &Args) -> anyhow::Result<()> {
+    let before = memory("VmRSS:")?;
     println!("| {} records of {VALUE} B | kcat, records/s | scan, records/s | ratio |", args.records);
     println!("|---|--:|--:|--:|");
     for codec in ["none", "lz4", "zstd", "snappy", "gzip"] {
@@ -74,7 +81,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
         }
         delete(args, &topic).await?;
     }
-    eprintln!("resident memory at most: {} MiB", peak_memory()? / 1024);
+    eprintln!("resident memory: {} MiB before all that, {} MiB at most", before / 1024, memory("VmHWM:")? / 1024);
     Ok(())
 }
 
@@ -131,7 +138,8 @@ async fn read_by_scan(args: &Args, topic: &str) -> anyhow::Result<Duration> {
         let to = Some(end?.context("an end")?.offset);
         ranges.push(Range { topic: (*topic).into(), partition: *partition, from: 0, to });
     }
-    let mut scan = Scan::start(&cluster, ranges, &ScanOptions::default());
+    let options = ScanOptions { memory: args.memory * 1024 * 1024, ..ScanOptions::default() };
+    let mut scan = Scan::start(&cluster, ranges, &options);
     let (mut records, mut bytes) = (0, 0);
     while let Some(chunk) = scan.next().await {
         let chunk = chunk?;
@@ -172,9 +180,9 @@ fn median(times: &mut [Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// Resident memory at most, in KiB.
-fn peak_memory() -> anyhow::Result<u64> {
+/// Resident memory, in KiB.
+fn memory(which: &str) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(which)).context("no such figure")?;
     Ok(line.trim_end_matches("kB").trim().parse()?)
 }

@@ -172,7 +172,7 @@ async fn a_reset_that_makes_no_sense_says_why() {
     for (args, expected) in [
         (&["--to-time", "yesterday"][..], "2026-01-31T12:00:00Z"),
         (&["--to-earliest", "--topic", &topic[1..]], &format!("did you mean {topic}")),
-        (&["--to-earliest", "--topic", &format!("{topic}:0,9")], "has no partition 9"),
+        (&["--to-earliest", "--topic", &format!("{topic}:0,9")], "not 9"),
         (&["--to-earliest", "--to-latest"], "cannot be used with"),
         (&["--topic", &topic], "--to-earliest"),
     ] {

@@ -44,7 +44,7 @@ pub async fn run(_: &Args, settings: &Settings) -> anyhow::Result<Status> {
     };
     let servers = servers?;
     let page_address = page.local_addr()?;
-    let server = tokio::spawn(web::server::serve(page, health::process(metrics), stop.clone()));
+    let server = tokio::spawn(web::server::serve(page, health::process(health::scrape(metrics)), stop.clone()));
     let (kafka, redis) = (settings.kafka.bootstrap.join(","), settings.redis.url.as_str());
     tracing::info!(kafka, redis, "ready; metrics at http://{page_address}/metrics");
     servers.support(async { Ok(server.await?) }, &stop).await.map(|()| Status::Success)

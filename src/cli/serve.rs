@@ -14,9 +14,12 @@ use super::members::Members;
 use super::{Status, shutdown, start};
 use crate::apps::{self, App};
 use crate::config::{ConsoleMode, Settings};
-use crate::console::{self, Console};
+use crate::console::runs::Runs;
+use crate::console::watch::Watch;
+use crate::console::{self, Console, Guard, export};
 use crate::kafka::Cluster;
 use crate::listen;
+use crate::web::health::Scrape;
 use crate::web::{self, Part, READ, Routes, assets, health, reply};
 
 /// Serve the apps' pages and APIs, and run their consumer groups.
@@ -77,8 +80,9 @@ async fn serve_console(
     let cluster = start::cluster(settings, stop).await?;
     let health = health::Health { cluster: cluster.clone(), redis: None, topics: Vec::new(), groups: Vec::new() };
     let home = Routes::new(warp::path::end().map(|| reply::see_other("/console")).boxed(), &[("/", READ)]);
-    let routes = assets::routes().or(health::routes(health, metrics)).or(home);
-    let routes = with_console(settings, cluster.clone(), site(settings, &[]), routes, stop);
+    let watch = watch(settings, &cluster, stop);
+    let routes = assets::routes().or(health::routes(health, scrape(settings, metrics, watch.as_ref()))).or(home);
+    let routes = with_console(settings, cluster.clone(), watch, site(settings, &[]), routes, stop);
     let address = listener.local_addr()?;
     tracing::info!(kafka = cluster.servers(), "serving the console at http://{address}/console");
     web::server::serve(listener, routes, stop.clone()).await;
@@ -104,11 +108,12 @@ async fn serve(
         groups: members.health.clone(),
     };
     let subscriber = services.redis.subscriber().await?;
-    let mut routes = assets::routes().or(health::routes(health, metrics));
+    let watch = watch(settings, &services.cluster, stop);
+    let mut routes = assets::routes().or(health::routes(health, scrape(settings, metrics, watch.as_ref())));
     for app in apps {
         routes = (app.mount)(services.clone(), subscriber.clone()).await?.or(routes);
     }
-    let routes = with_console(settings, services.cluster.clone(), site, routes, stop);
+    let routes = with_console(settings, services.cluster.clone(), watch, site, routes, stop);
     let address = listener.local_addr()?;
     let server = tokio::spawn(web::server::serve(listener, routes, stop.clone()));
     tracing::info!(kafka = services.cluster.servers(), redis = services.redis.address(), "serving http://{address}");
@@ -121,21 +126,38 @@ async fn serve(
     consumed
 }
 
+/// Looks at the cluster for the console and the exporter; nobody does when both are off.
+fn watch(settings: &Settings, cluster: &Cluster, stop: &CancellationToken) -> Option<Watch> {
+    let is_wanted = console_mode(settings) != ConsoleMode::Off || settings.export.on == Some(true);
+    is_wanted.then(|| Watch::start(cluster.clone(), stop.clone()))
+}
+
+/// What the process tells about itself and, unless told not to, about the cluster that it watches.
+fn scrape(settings: &Settings, metrics: PrometheusHandle, watch: Option<&Watch>) -> Scrape {
+    match watch.filter(|_| settings.export.on != Some(false)).cloned() {
+        None => health::scrape(metrics),
+        Some(watch) => {
+            let export = settings.export.clone();
+            Arc::new(move || metrics.render() + &export::text(&watch, &export))
+        }
+    }
+}
+
 /// `routes`, and the console's unless it is off.
 fn with_console(
     settings: &Settings,
     cluster: Cluster,
+    watch: Option<Watch>,
     site: Arc<[Part]>,
     routes: Routes,
     stop: &CancellationToken,
 ) -> Routes {
     let mode = console_mode(settings);
-    if mode == ConsoleMode::Off {
-        return routes;
-    }
+    let Some(watch) = watch.filter(|_| mode != ConsoleMode::Off) else { return routes };
     let loopback = settings.listen.ip().is_loopback();
-    let topics = settings.topics.clone();
-    routes.or(console::routes(Console::start(cluster, topics, mode, loopback, site, stop.clone())))
+    let (defaults, guard) = (settings.topics.clone(), Guard::new(mode, loopback));
+    let runs = Runs::default();
+    routes.or(console::routes(Console { cluster, defaults, guard, watch, runs, site, shutdown: stop.clone() }))
 }
 
 /// What there is to go to.

@@ -12,6 +12,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use regex::Regex;
 use sources::{Resolved, Source};
 use values::Values;
 
@@ -184,6 +185,29 @@ impl ConsoleMode {
     }
 }
 
+/// What `/metrics` tells of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct ExportSettings {
+    /// Whether it does; as the console when `None`, which has the cluster watched anyway.
+    pub on: Option<bool>,
+    /// Only topics whose name matches; all when `None`.
+    pub topics: Option<Regex>,
+    /// Only groups whose name matches; all when `None`.
+    pub groups: Option<Regex>,
+}
+
+impl ExportSettings {
+    /// Whether a topic of this name is told of.
+    pub fn has_topic(&self, name: &str) -> bool {
+        self.topics.as_ref().is_none_or(|pattern| pattern.is_match(name))
+    }
+
+    /// Whether a group of this name is told of.
+    pub fn has_group(&self, name: &str) -> bool {
+        self.groups.as_ref().is_none_or(|pattern| pattern.is_match(name))
+    }
+}
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -206,6 +230,8 @@ pub struct Settings {
     pub apps: Option<Vec<String>>,
     /// What the console may do; from where `serve` listens when `None`.
     pub console: Option<ConsoleMode>,
+    /// What `serve`'s metrics tell of the cluster.
+    pub export: ExportSettings,
     /// Where a consumer process, or `broker`, shows its metrics.
     pub metrics_listen: SocketAddr,
     /// Put before the names of the apps' topics and groups.
@@ -241,6 +267,16 @@ impl Settings {
                 Some("read-only") => Some(ConsoleMode::ReadOnly),
                 Some("off") => Some(ConsoleMode::Off),
                 Some(_) => return Err(values.error("console", "expected full, read-only or off")),
+            },
+            export: ExportSettings {
+                on: match values.text("export").as_deref() {
+                    None => None,
+                    Some("on") => Some(true),
+                    Some("off") => Some(false),
+                    Some(_) => return Err(values.error("export", "expected on or off")),
+                },
+                topics: values.parse("export-topics", "a regular expression, such as ^orders")?,
+                groups: values.parse("export-groups", "a regular expression, such as ^billing")?,
             },
             metrics_listen: values.required("metrics-listen", "an address and port, such as 127.0.0.1:9091")?,
             topic_prefix: values.text("topic-prefix").unwrap_or_default(),

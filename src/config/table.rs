@@ -117,6 +117,14 @@ pub const SETTINGS: &[Setting] = &[
     )
     .common(),
     Setting::new(
+        "export",
+        None,
+        "on|off",
+        "Whether /metrics of `serve` tells of the whole cluster too, as kafka_exporter does; when unset only if there is a console",
+    ),
+    Setting::new("export-topics", None, "REGEX", "Only topics whose name matches are exported; all when unset"),
+    Setting::new("export-groups", None, "REGEX", "Only groups whose name matches are exported; all when unset"),
+    Setting::new(
         "metrics-listen",
         Some("127.0.0.1:9091"),
         "ADDRESS:PORT",

@@ -71,6 +71,16 @@ pub fn length(millis: i64) -> String {
     }
 }
 
+/// A length of time in seconds: `1h 30m`, `2.5s`.
+pub fn seconds(seconds: f64) -> String {
+    time::length(seconds)
+}
+
+/// A length of time in seconds, or what stands for the unknown.
+pub fn maybe_seconds(length: Option<f64>) -> String {
+    length.map_or_else(|| UNKNOWN.to_owned(), seconds)
+}
+
 /// Records a second: `1,234/s`, `0.2/s`.
 pub fn rate(rate: Option<f64>) -> String {
     match rate {
@@ -96,6 +106,14 @@ pub fn moment(millis: impl Number) -> String {
     }
 }
 
+/// The time of day of a moment that is not long ago: `12:00:05`, in UTC.
+pub fn clock(millis: i64) -> String {
+    match Timestamp::from_millisecond(millis) {
+        Ok(time) => time.strftime("%H:%M:%S").to_string(),
+        Err(_) => UNKNOWN.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,8 +135,8 @@ mod tests {
 
     #[test]
     fn moments_have_their_zone() {
-        assert_eq!(iso(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
-        assert_eq!(moment(1_700_000_000_123), "2023-11-14 22:13:20.123 UTC");
+        assert_eq!(iso(1_700_000_000_123_i64), "2023-11-14T22:13:20.123Z");
+        assert_eq!(moment(1_700_000_000_123_i64), "2023-11-14 22:13:20.123 UTC");
         assert_eq!(moment(i64::MAX), "9223372036854775807 ms");
     }
 }

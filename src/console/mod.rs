@@ -6,24 +6,30 @@
 //!
 //! - [`route`], [`request`], [`refusal`]: the table, what a handler is given, and what it says when it can't.
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
-//! - [`frame`]: what all pages share: the section, notices; [`form`]: what forms send; [`human`]: numbers as people read them.
+//! - [`frame`]: what all pages share: the section, notices; [`form`], [`human`], [`chart`]: what forms send, numbers as people
+//!   read them, lines over time.
+//! - [`overview`], [`groups`]: the dashboard; consumer groups.
 //! - [`topics`]: topics and what can be done with them.
 //! - [`messages`]: the records of a topic: pages, search, live, export; [`filter`]: the search language; [`decode`]: what is
 //!   shown of bytes.
 //! - [`produce`]: writing records; [`runs`]: work that goes on while one looks at it.
 //! - [`dead_letters`]: what could not be handled, and the ways back.
 //! - [`openapi`]: the document of the API.
-//! - [`watch`]: the cluster as it is, looked at every few seconds.
+//! - [`watch`]: the cluster as it is, looked at every few seconds; [`export`]: the same for Prometheus.
 
+pub mod chart;
 pub mod dead_letters;
 pub mod decode;
+pub mod export;
 pub mod filter;
 pub mod form;
 pub mod frame;
+pub mod groups;
 pub mod guard;
 pub mod human;
 pub mod messages;
 pub mod openapi;
+pub mod overview;
 pub mod produce;
 pub mod refusal;
 pub mod request;
@@ -36,7 +42,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ConsoleMode, TopicDefaults};
+use crate::config::TopicDefaults;
 use crate::kafka::Cluster;
 use crate::web::{Part, Routes};
 pub use guard::Guard;
@@ -65,21 +71,6 @@ pub struct Console {
     pub shutdown: CancellationToken,
 }
 
-impl Console {
-    /// A console on `cluster`, which is watched from now on.
-    pub fn start(
-        cluster: Cluster,
-        defaults: TopicDefaults,
-        mode: ConsoleMode,
-        loopback: bool,
-        site: Arc<[Part]>,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let watch = Watch::start(cluster.clone(), shutdown.clone());
-        Self { cluster, defaults, guard: Guard::new(mode, loopback), watch, runs: Runs::default(), site, shutdown }
-    }
-}
-
 /// The routes of the console.
 pub fn routes(console: Console) -> Routes {
     route::serve(Arc::new(console), table())
@@ -89,8 +80,10 @@ pub fn routes(console: Console) -> Routes {
 fn table() -> Vec<Route> {
     let areas = [
         guard::routes(),
+        overview::routes(),
         topics::routes(),
         messages::routes(),
+        groups::routes(),
         produce::routes(),
         dead_letters::routes(),
         runs::routes(),
@@ -108,7 +101,7 @@ mod tests {
     use super::guard::TOKEN_HEADER;
     use super::request::{Params, Request};
     use super::*;
-    use crate::config::KafkaSettings;
+    use crate::config::{ConsoleMode, KafkaSettings};
 
     /// A console on a cluster that isn't there.
     fn console(mode: ConsoleMode) -> Arc<Console> {
@@ -116,7 +109,18 @@ mod tests {
         let settings = KafkaSettings { bootstrap, tls: None, sasl: None, session_timeout: Default::default() };
         let stopped = CancellationToken::new();
         stopped.cancel();
-        Arc::new(Console::start(Cluster::new(settings), Default::default(), mode, true, Arc::default(), stopped))
+        let cluster = Cluster::new(settings);
+        let watch = Watch::start(cluster.clone(), stopped.clone());
+        let guard = Guard::new(mode, true);
+        Arc::new(Console {
+            cluster,
+            defaults: Default::default(),
+            guard,
+            watch,
+            runs: Runs::default(),
+            site: Arc::default(),
+            shutdown: stopped,
+        })
     }
 
     async fn answer(console: &Arc<Console>, method: &Method, path: &str, token: &str, body: &str) -> StatusCode {

@@ -56,7 +56,7 @@ impl From<KafkaError> for Refusal {
             KafkaError::UnknownTopic { .. } | KafkaError::UnknownGroup { .. } | KafkaError::UnknownPartition { .. } => {
                 StatusCode::NOT_FOUND
             }
-            KafkaError::InvalidTopic { .. } => StatusCode::BAD_REQUEST,
+            KafkaError::InvalidTopic { .. } | KafkaError::NothingCommitted { .. } => StatusCode::BAD_REQUEST,
             KafkaError::Request { source: KrafkaError::Broker { code, .. }, .. } => status_of(*code),
             error if error.is_retriable() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,

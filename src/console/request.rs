@@ -59,13 +59,14 @@ impl Request {
         serde_html_form::from_str(&given).map_err(|error| Refusal::bad_request(format!("the query: {error}")))
     }
 
-    /// The body as JSON.
+    /// The body as JSON; none is one without fields.
     ///
     /// # Errors
     /// It is too large, didn't arrive, or has another form.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
         let bytes = self.bytes().await?;
-        serde_json::from_slice(&bytes).map_err(|error| Refusal::bad_request(format!("the body: {error}")))
+        let bytes = if bytes.is_empty() { b"{}" } else { &bytes[..] };
+        serde_json::from_slice(bytes).map_err(|error| Refusal::bad_request(format!("the body: {error}")))
     }
 
     /// The body as a form sends it.

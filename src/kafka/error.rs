@@ -83,6 +83,12 @@ pub enum KafkaError {
         /// Groups with names like it.
         similar: Vec<String>,
     },
+    /// There is nothing that a group could be moved from.
+    #[error("group {group:?} has committed nothing; say which topic")]
+    NothingCommitted {
+        /// The group.
+        group: String,
+    },
     /// A topic can't be made as it was asked for.
     #[error("topic {topic:?}: {reason}")]
     InvalidTopic {
@@ -157,6 +163,7 @@ impl KafkaError {
             Self::UnknownTopic { .. }
             | Self::UnknownGroup { .. }
             | Self::UnknownPartition { .. }
+            | Self::NothingCommitted { .. }
             | Self::InvalidTopic { .. }
             | Self::Tls(_) => false,
         }

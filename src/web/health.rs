@@ -1,6 +1,7 @@
 //! `/healthz` (the process lives), `/readyz` (it can do its work, or what it is missing), `/metrics`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -85,8 +86,16 @@ async fn within(check: impl Future<Output = Result<(), String>>) -> Result<(), S
     }
 }
 
+/// Makes the text of a scrape of `/metrics`.
+pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// The scrape of what the process tells about itself.
+pub fn scrape(metrics: PrometheusHandle) -> Scrape {
+    Arc::new(move || metrics.render())
+}
+
 /// The routes of health and metrics.
-pub fn routes(health: Health, metrics: PrometheusHandle) -> Routes {
+pub fn routes(health: Health, metrics: Scrape) -> Routes {
     let ready = warp::path!("readyz").and(warp::get()).then(move || {
         let health = health.clone();
         async move { answer(&health.readiness().await) }
@@ -95,13 +104,13 @@ pub fn routes(health: Health, metrics: PrometheusHandle) -> Routes {
 }
 
 /// Those of a process that depends on no other: it is ready when it is there.
-pub fn process(metrics: PrometheusHandle) -> Routes {
+pub fn process(metrics: Scrape) -> Routes {
     let alive = warp::path!("healthz")
         .and(warp::get())
         .map(|| reply::bytes(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"));
     let scrape = (warp::path!("metrics").or(warp::path!("api" / "metrics")).unify())
         .and(warp::get())
-        .map(move || reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics.render()));
+        .map(move || reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics()));
     let filter = alive.or(scrape).unify().boxed();
     Routes::new(filter, &["/healthz", "/metrics", "/api/metrics"].map(|path| (path, READ)))
 }

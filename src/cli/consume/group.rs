@@ -23,7 +23,7 @@ pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Resu
         groups: members.health.clone(),
     };
     let address = listener.local_addr()?;
-    let server = tokio::spawn(web::server::serve(listener, health::routes(health, metrics), stop));
+    let server = tokio::spawn(web::server::serve(listener, health::routes(health, health::scrape(metrics)), stop));
     tracing::info!(group = services.prefix.apply(group.name), "consuming; metrics at http://{address}/metrics");
     let consumed = members.join().await;
     server.await?;

@@ -22,7 +22,7 @@ pub struct Args {
 /// Deletes them.
 pub async fn run(args: &Args, cluster: &Cluster) -> anyhow::Result<Status> {
     for group in &super::find(cluster, &args.groups).await? {
-        super::refuse_members(group).map_err(anyhow::Error::msg)?;
+        group.may_change().map_err(anyhow::Error::msg)?;
     }
     let count = output::counted(args.groups.len(), "group");
     let question = format!("Delete {count} with what they have committed: {}?", args.groups.join(", "));

@@ -26,6 +26,7 @@ pub struct Args {
 /// Prints the descriptions.
 pub async fn run(args: &Args, cluster: &Cluster) -> anyhow::Result<Status> {
     let mut groups = super::find(cluster, &args.groups).await?;
+    super::tell_problems(&groups);
     waiting::fill(cluster, &mut groups, Timestamp::now().as_millisecond()).await;
     let details: Vec<Details> = groups.iter().map(Details::from).collect();
     output::print(args.output, &details, |details| {

@@ -25,7 +25,9 @@ pub struct Args {
 pub async fn run(args: &Args, cluster: &Cluster) -> anyhow::Result<Status> {
     let mut listings = groups::list(cluster).await?;
     listings.retain(|listing| args.filter.as_ref().is_none_or(|filter| filter.is_match(&listing.group)));
-    let mut described = groups::describe(cluster, &listings).await?.into_iter().peekable();
+    let described = groups::describe(cluster, &listings).await?;
+    super::tell_problems(&described);
+    let mut described = described.into_iter().peekable();
     let row = |listing: &Listing| match described.next_if(|group| group.group == listing.group) {
         Some(group) => Summary::from(&group),
         None => Summary::without_offsets(listing),

@@ -8,7 +8,7 @@ mod show;
 
 use clap::Subcommand;
 
-use super::{Status, output};
+use super::Status;
 use crate::apps::{self, Prefix};
 use crate::config::Settings;
 use crate::kafka::admin::groups::{self, Group, Listing};
@@ -58,22 +58,13 @@ fn pick(known: &[Listing], name: &str) -> anyhow::Result<Listing> {
     Ok(listing.clone())
 }
 
-/// Refuses to touch a group that someone is reading with: a member would go on from what it has in memory, and
-/// commit over anything set meanwhile.
-fn refuse_members(group: &Group) -> Result<(), String> {
-    if group.is_empty() {
-        return Ok(());
+/// Says of which groups not everything is known.
+fn tell_problems(groups: &[Group]) {
+    for group in groups {
+        if let Some(problem) = &group.problem {
+            eprintln!("Note: group {:?} is not fully known: {problem}", group.group);
+        }
     }
-    let members: Vec<String> = group.members.iter().map(|m| format!("{} at {}", m.client, m.host)).collect();
-    Err(match members.as_slice() {
-        [] => format!("group {:?} is {}; wait until it is Empty", group.group, group.state),
-        members => format!(
-            "group {:?} is in use by {} ({}); stop them first, then do this again",
-            group.group,
-            output::counted(members.len(), "member"),
-            members.join(", "),
-        ),
-    })
 }
 
 /// Whether `group` feeds a projection of an app, whose own offsets are kept in Redis beside the state.

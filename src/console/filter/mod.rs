@@ -194,8 +194,8 @@ impl std::fmt::Display for Column {
 }
 
 /// Reads `text` as a search in both cases and as columns; what is read and written must be read the same again.
-#[cfg(any(test, feature = "fuzzing"))]
-pub fn read_and_write(text: &str) {
+#[cfg(test)]
+fn read_and_write(text: &str) {
     let _ = Filter::parse(text, true);
     let _ = Filter::parse(text, false);
     if let Ok(expression) = parser::expression(text) {

@@ -22,6 +22,7 @@ use crate::console::filter::Filter;
 use crate::console::frame::{Frame, Section};
 use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
+use crate::console::topics::{self, Head};
 use crate::console::{Console, frame, human};
 use crate::kafka::fetch::Unreadable;
 use crate::kafka::record_json::RecordJson;
@@ -39,6 +40,7 @@ const LIMITS: [usize; 4] = [20, 50, 100, 500];
 #[template(path = "console/messages/list.html")]
 struct ListPage<'a> {
     frame: Frame,
+    head: Head,
     topic: &'a str,
     /// The topic's address.
     address: String,
@@ -109,7 +111,7 @@ pub async fn page(console: Arc<Console>, request: Request) -> Result<Response, R
     });
     let columns = rows.columns();
     let show: Show<Row> = Arc::new(move |partition, item| (rows.row(partition, item), 0));
-    let address = format!("/console/topics/{}", frame::segment(&topic));
+    let address = topics::address(&topic);
     let api = format!("/api{address}");
     let here = |changes: &[(&str, Option<&str>)]| {
         let mut all = vec![("before", None), ("after", None), ("live", None)];
@@ -177,6 +179,7 @@ pub async fn page(console: Arc<Console>, request: Request) -> Result<Response, R
     let without_order = [("from", None), ("at", None)];
     let body = ListPage {
         frame: Frame::new(&console, Section::Topics, &request),
+        head: Head::new(&topic, "messages"),
         topic: &topic,
         query: &query,
         limits: LIMITS,

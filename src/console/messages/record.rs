@@ -20,7 +20,7 @@ use crate::console::decode::{self, DETAIL, Format, Shown};
 use crate::console::frame::{Frame, Section};
 use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
-use crate::console::{Console, frame, human};
+use crate::console::{Console, frame, human, topics};
 use crate::kafka::dead_letter::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC};
 use crate::kafka::fetch::{FetchOptions, Isolation, Record, fetch};
 use crate::kafka::record_json::RecordJson;
@@ -137,7 +137,7 @@ pub async fn page(console: Arc<Console>, request: Request) -> Result<Response, R
         Place::Nothing(reason) => return Err(Refusal::not_found(reason)),
     };
     let (previous, next) = neighbours(&console, &topic, partition, offset).await?;
-    let address = format!("/console/topics/{}", frame::segment(&topic));
+    let address = topics::address(&topic);
     let here = format!("{address}/messages/{partition}/{offset}");
     let at = |offset: i64| format!("{address}/messages/{partition}/{offset}{}", with(&request.query, &[("all", None)]));
     let raw = |query: &str| format!("/api{here}/raw?{query}");
@@ -234,7 +234,7 @@ fn origin(record: &Record) -> Option<Origin> {
     let (text, address) = match partition.zip(offset) {
         Some((partition, offset)) => (
             format!("{topic} {partition}:{offset}"),
-            Some(format!("/console/topics/{}/messages/{partition}/{offset}", frame::segment(topic))),
+            Some(format!("{}/messages/{partition}/{offset}", topics::address(topic))),
         ),
         None => (topic.to_owned(), None),
     };

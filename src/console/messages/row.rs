@@ -6,7 +6,7 @@ use super::query::Query;
 use super::reader::Item;
 use crate::console::decode::{self, Format, Markup};
 use crate::console::filter::{Column, ParseError, Subject};
-use crate::console::{frame, human};
+use crate::console::{human, topics};
 use crate::kafka::fetch::Record;
 
 /// Characters of a column.
@@ -71,7 +71,7 @@ impl Moment {
 
 /// How rows are made.
 pub struct Rows {
-    topic: String,
+    address: String,
     key: Format,
     value: Format,
     columns: Vec<Column>,
@@ -84,7 +84,7 @@ impl Rows {
     /// The columns are no paths.
     pub fn new(topic: &str, query: &Query) -> Result<Self, ParseError> {
         let columns = Column::parse_all(&query.columns)?;
-        Ok(Self { topic: frame::segment(topic), key: query.key, value: query.value, columns })
+        Ok(Self { address: topics::address(topic), key: query.key, value: query.value, columns })
     }
 
     /// The names of the columns.
@@ -98,11 +98,12 @@ impl Rows {
             Item::Record(record) => (record.offset, Moment::new(record.timestamp), self.content(partition, record)),
             Item::Unreadable(piece) => {
                 let (last, reason) = (piece.last_offset, piece.reason.clone());
+                // The key, the headers and the size, and the columns or the value.
                 let width = 3 + self.columns.len().max(1);
                 (piece.base_offset, None, Content::Unreadable { last, reason, width })
             }
         };
-        let address = format!("/console/topics/{}/messages/{partition}/{offset}", self.topic);
+        let address = format!("{}/messages/{partition}/{offset}", self.address);
         Row { partition, offset, address, time, content }
     }
 

@@ -222,7 +222,7 @@ async fn listing(console: &Console, query: Query) -> Result<Listing, Refusal> {
     let topics = current(console, &snapshot, &names).await?;
     let mut readers = row::readers(&snapshot);
     let mut groups = |name: &str| readers.remove(name).unwrap_or_default();
-    let mut rows: Vec<Row> = topics.values().map(|topic| Row::new(topic, groups(&topic.name), None)).collect();
+    let mut rows: Vec<Row> = topics.values().map(|topic| Row::new(console, topic, groups(&topic.name))).collect();
     if query.problems {
         rows.retain(|row| row.trouble() > 0);
     }
@@ -237,7 +237,7 @@ async fn listing(console: &Console, query: Query) -> Result<Listing, Refusal> {
     let page = query.page.unwrap_or(1).clamp(1, pages);
     let mut rows: Vec<Row> = rows.into_iter().skip((page - 1) * size).take(size).collect();
     row::complete(console, &mut rows, &topics).await?;
-    let (taken_at, problem) = (snapshot.taken_at, snapshot.problem.clone());
+    let (taken_at, problem) = (snapshot.taken_at, snapshot.away.clone());
     Ok(Listing { topics: rows, matching, total, page, pages, taken_at, problem, query })
 }
 

@@ -14,6 +14,7 @@ mod row;
 mod settings;
 
 use super::route::Route;
+pub use one::Head;
 
 /// The addresses of topics.
 pub fn routes() -> Vec<Route> {

@@ -118,7 +118,7 @@ pub async fn overview(console: &Console, name: &str) -> Result<Overview, Refusal
     };
     let snapshot = console.watch.snapshot();
     let groups = row::readers(&snapshot).remove(name).unwrap_or_default();
-    let mut rows = [Row::new(&topic, groups, None)];
+    let mut rows = [Row::new(console, &topic, groups)];
     let layout = [(topic.name.clone(), topic.clone())].into();
     row::complete(console, &mut rows, &layout).await?;
     let [row] = rows;

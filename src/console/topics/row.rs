@@ -59,8 +59,10 @@ pub enum Gaps {
 }
 
 impl Row {
-    /// The line of `topic`, as far as that tells.
-    pub fn new(topic: &Topic, groups: BTreeSet<String>, rate: Option<f64>) -> Self {
+    /// The line of `topic`, as far as that and the past tell.
+    pub fn new(console: &Console, topic: &Topic, groups: BTreeSet<String>) -> Self {
+        let past = console.watch.past();
+        let rate = past.history.topic(&topic.name).and_then(|series| past.history.now(&series.written));
         Self {
             name: topic.name.clone(),
             internal: topic.internal,

@@ -1,19 +1,41 @@
 //! The cluster as it is, looked at every few seconds, however many people look on.
+//!
+//! - [`look`]: one look, with a few requests; [`since`]: for how long records have waited.
+//! - [`history`]: rates and lags of the last quarter of an hour; [`trail`]: the groups' rebalances.
+//!
+//! Watching joins no group and commits nothing.
+
+pub mod history;
+mod look;
+mod since;
+#[cfg(test)]
+pub mod testing;
+pub mod trail;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now_ms;
-use crate::kafka::admin::{groups, topics, waiting};
-use crate::kafka::{Cluster, KafkaError};
+use crate::kafka::Cluster;
+use crate::kafka::admin::brokers::Broker;
+use crate::kafka::admin::groups::Group;
+use crate::kafka::admin::topics::Topic;
 use crate::telemetry::seldom::Seldom;
+use history::History;
+use since::Since;
+use trail::Trail;
 
 /// How often the cluster is looked at.
 pub const INTERVAL: Duration = Duration::from_secs(5);
+/// How long someone who changed something waits for a look that shows it.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// That the cluster can't be looked at.
 static AWAY: Seldom = Seldom::every(Duration::from_secs(60));
@@ -21,61 +43,140 @@ static AWAY: Seldom = Seldom::every(Duration::from_secs(60));
 /// The cluster at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// When it was looked at, in milliseconds since the epoch; 0 before the first time.
+    /// When looking at it began, in milliseconds since the epoch; 0 before the first time.
+    pub begun_at: i64,
+    /// When its logs' ends were seen, by the same clock.
     pub taken_at: i64,
+    /// Its brokers, by number.
+    pub brokers: Vec<Broker>,
     /// Its topics with their offsets and sizes, those of Kafka itself included.
-    pub topics: BTreeMap<String, topics::Topic>,
+    pub topics: BTreeMap<String, Topic>,
     /// Its groups with their members and positions.
-    pub groups: BTreeMap<String, groups::Group>,
-    /// Why it could not be looked at the last time, if that failed.
-    pub problem: Option<String>,
+    pub groups: BTreeMap<String, Group>,
+    /// What could not be seen.
+    pub problems: Vec<Problem>,
+    /// Why it could not be looked at since, if that failed.
+    pub away: Option<String>,
+}
+
+/// A part of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Brokers and their log directories.
+    Brokers,
+    /// Topics, their partitions and offsets.
+    Topics,
+    /// Groups.
+    Groups,
+}
+
+/// Something that could not be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Problem {
+    /// What it belongs to.
+    pub part: Part,
+    /// What is missing, and why.
+    pub reason: String,
+}
+
+impl Problem {
+    fn new(part: Part, reason: String) -> Self {
+        Self { part, reason }
+    }
+}
+
+impl Snapshot {
+    /// The lag of all groups together, as far as it is known.
+    pub fn lag(&self) -> i64 {
+        self.groups.values().filter_map(Group::lag).sum()
+    }
+
+    /// Why `part` is not fully known.
+    pub fn problems_of(&self, part: Part) -> impl Iterator<Item = &str> {
+        self.problems.iter().filter(move |problem| problem.part == part).map(|problem| problem.reason.as_str())
+    }
 }
 
 /// Looks at a cluster. Cheap to clone.
 #[derive(Clone)]
 pub struct Watch {
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    past: Arc<RwLock<Past>>,
+    wanted: Arc<Notify>,
+}
+
+/// What was seen before.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Rates and lags.
+    pub history: History,
+    /// Rebalances.
+    pub trail: Trail,
 }
 
 impl Watch {
     /// Looks at `cluster` from now on, until `shutdown`.
     pub fn start(cluster: Cluster, shutdown: CancellationToken) -> Self {
         let (sender, snapshots) = watch::channel(Arc::default());
-        tokio::spawn(async move { shutdown.run_until_cancelled(look_again_and_again(&cluster, &sender)).await });
-        Self { snapshots }
+        let watch = Self { snapshots, past: Arc::default(), wanted: Arc::default() };
+        let (past, wanted) = (Arc::clone(&watch.past), Arc::clone(&watch.wanted));
+        tokio::spawn(
+            async move { shutdown.run_until_cancelled(keep_looking(&cluster, &sender, &past, &wanted)).await },
+        );
+        watch
     }
 
     /// The last look.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshots.borrow())
     }
-}
 
-async fn look_again_and_again(cluster: &Cluster, sender: &watch::Sender<Arc<Snapshot>>) {
-    let mut interval = tokio::time::interval(INTERVAL);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        let snapshot = look(cluster).await.unwrap_or_else(|error| {
-            AWAY.warn("the cluster can't be looked at", &error);
-            let last = Snapshot::clone(&sender.borrow());
-            Snapshot { problem: Some(error.to_string()), ..last }
-        });
-        sender.send_replace(Arc::new(snapshot));
+    /// Each look from now on.
+    pub fn looks(&self) -> watch::Receiver<Arc<Snapshot>> {
+        let mut looks = self.snapshots.clone();
+        looks.mark_unchanged();
+        looks
+    }
+
+    /// What was seen before. Don't keep it: looks wait for it.
+    pub fn past(&self) -> RwLockReadGuard<'_, Past> {
+        self.past.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the cluster looked at now, because something was changed, and waits until that is seen, for a while.
+    pub async fn look_now(&self) {
+        let changed_at = now_ms();
+        let mut looks = self.looks();
+        self.wanted.notify_one();
+        // A look that had begun before doesn't show it.
+        let seen = async { while looks.changed().await.is_ok() && looks.borrow_and_update().begun_at < changed_at {} };
+        let _ = tokio::time::timeout(PATIENCE, seen).await;
     }
 }
 
-async fn look(cluster: &Cluster) -> Result<Snapshot, KafkaError> {
-    let taken_at = now_ms();
-    let names = topics::names(cluster, true).await?;
-    let topics = topics::describe(cluster, &names).await?;
-    let listings = groups::list(cluster).await?;
-    let mut groups = groups::describe(cluster, &listings).await?;
-    waiting::fill(cluster, &mut groups, taken_at).await;
-    Ok(Snapshot {
-        taken_at,
-        topics: topics.into_iter().map(|topic| (topic.name.clone(), topic)).collect(),
-        groups: groups.into_iter().map(|group| (group.group.clone(), group)).collect(),
-        problem: None,
-    })
+async fn keep_looking(cluster: &Cluster, sender: &watch::Sender<Arc<Snapshot>>, past: &RwLock<Past>, wanted: &Notify) {
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut since = Since::default();
+    loop {
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = wanted.notified() => interval.reset(),
+        }
+        let before = Arc::clone(&sender.borrow());
+        let snapshot = match look::look(cluster, &before, &mut since).await {
+            Ok(snapshot) => {
+                let mut past = past.write().unwrap_or_else(PoisonError::into_inner);
+                past.history.add(&before, &snapshot);
+                past.trail.add(&before, &snapshot);
+                snapshot
+            }
+            Err(error) => {
+                AWAY.warn("the cluster can't be looked at", &error);
+                Snapshot { away: Some(error.to_string()), ..Snapshot::clone(&before) }
+            }
+        };
+        sender.send_replace(Arc::new(snapshot));
+    }
 }

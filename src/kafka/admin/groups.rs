@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::{FutureExt, StreamExt, TryStreamExt};
-use krafka::admin::{
-    AdminClient, ClusterBroker, ConsumerGroupDescription, ConsumerGroupMember, GroupType, TopicPartition,
-};
+use krafka::admin::{ClusterBroker, GroupType, TopicPartition};
 use krafka::error::ErrorCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::described::{self, Described};
 use super::positions::{Position, positions};
 use super::topics::{self, Topic};
 use super::{client, is_code};
+use crate::kafka::fetch::{self, Committed};
 use crate::kafka::{Cluster, KafkaError};
 
-/// Groups that are asked about at once.
-const AT_ONCE: usize = 16;
 /// The state of a group without members; its offsets can be changed.
 const EMPTY: &str = "Empty";
 /// The state of a group that is gone.
@@ -42,7 +40,7 @@ impl Listing {
 }
 
 /// A broker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Broker {
     /// Its number.
     pub id: i32,
@@ -51,7 +49,7 @@ pub struct Broker {
 }
 
 /// A group as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Group {
     /// Its name.
     pub group: String,
@@ -68,10 +66,13 @@ pub struct Group {
     /// How far each partition of its topics has been read, in order.
     #[serde(rename = "partitions")]
     pub positions: Vec<Position>,
+    /// Why its members or its offsets are unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// A member of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Member {
     /// The name that the coordinator gave it.
     pub member: String,
@@ -86,7 +87,39 @@ pub struct Member {
 impl Group {
     /// Whether its offsets can be changed: nobody is there to go on from the old ones.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty() && matches!(self.state.as_str(), EMPTY | DEAD)
+        self.problem.is_none() && self.members.is_empty() && matches!(self.state.as_str(), EMPTY | DEAD)
+    }
+
+    /// Refuses to touch a group that someone is reading with: a member would go on from what it has in memory, and commit
+    /// over anything set meanwhile.
+    ///
+    /// # Errors
+    /// Who is there, and what to do.
+    pub fn may_change(&self) -> Result<(), String> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        if let Some(problem) = &self.problem {
+            return Err(format!("it is not known who reads with group {:?}: {problem}", self.group));
+        }
+        let members: Vec<String> = self.members.iter().map(|m| format!("{} at {}", m.client, m.host)).collect();
+        Err(match members.as_slice() {
+            [] => format!("group {:?} is {}; wait until it is Empty", self.group, self.state),
+            members => format!(
+                "group {:?} is in use by {} member{} ({}); stop them first, then do this again",
+                self.group,
+                members.len(),
+                if members.len() == 1 { "" } else { "s" },
+                members.join(", "),
+            ),
+        })
+    }
+
+    /// The offsets that it has committed.
+    pub fn committed(&self) -> HashMap<TopicPartition, i64> {
+        let offset =
+            |position: &Position| Some((TopicPartition::new(&position.topic, position.partition), position.committed?));
+        self.positions.iter().filter_map(offset).collect()
     }
 
     /// All lag that is known; `None` when it is known of no partition.
@@ -105,26 +138,40 @@ impl Group {
         self.positions.iter().filter_map(|position| position.lag_seconds).reduce(f64::max)
     }
 
+    /// The same at `now` (ms), of those that still stand where they were seen.
+    pub fn lag_seconds_at(&self, now: i64) -> Option<f64> {
+        self.positions.iter().filter_map(|position| position.lag_seconds_at(now)).reduce(f64::max)
+    }
+
     /// The topics it reads.
     pub fn topics(&self) -> BTreeSet<&str> {
         self.positions.iter().map(|position| position.topic.as_str()).collect()
     }
 }
 
-/// All groups, in order, and the brokers that did not answer with theirs.
+/// All groups, as far as brokers told.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// The groups, in order.
+    pub groups: Vec<Listing>,
+    /// The brokers that did not answer with those that they coordinate, and why.
+    pub refused: Vec<(i32, String)>,
+}
+
+/// All groups, and the brokers that did not answer with theirs.
 ///
 /// # Errors
 /// No broker answers.
-pub async fn list(cluster: &Cluster) -> Result<Vec<Listing>, KafkaError> {
+pub async fn list_each(cluster: &Cluster) -> Result<Listed, KafkaError> {
     let admin = client(cluster).await?;
     let described = admin.describe_cluster(Default::default()).await;
     let brokers = described.map_err(KafkaError::request("describe the cluster"))?.brokers;
-    let listed = admin.list_consumer_groups(Default::default()).await.map_err(KafkaError::request("list groups"))?;
-    let mut groups = Vec::new();
-    for (id, answer) in listed {
+    let answers = admin.list_consumer_groups(Default::default()).await.map_err(KafkaError::request("list groups"))?;
+    let mut listed = Listed::default();
+    for (id, answer) in answers {
         match answer {
-            Err(error) => tracing::warn!(broker = id, %error, "a broker did not list the groups that it coordinates"),
-            Ok(listings) => groups.extend(listings.into_iter().map(|listing| Listing {
+            Err(error) => listed.refused.push((id, error.to_string())),
+            Ok(listings) => listed.groups.extend(listings.into_iter().map(|listing| Listing {
                 kind: listing.group_type.unwrap_or(GroupType::Classic).to_string(),
                 group: listing.group_id,
                 state: listing.state,
@@ -132,8 +179,20 @@ pub async fn list(cluster: &Cluster) -> Result<Vec<Listing>, KafkaError> {
             })),
         }
     }
-    groups.sort_by(|a, b| a.group.cmp(&b.group));
-    Ok(groups)
+    listed.groups.sort_by(|a, b| a.group.cmp(&b.group));
+    Ok(listed)
+}
+
+/// All groups, in order; those of brokers that did not answer are missing, which is logged.
+///
+/// # Errors
+/// No broker answers.
+pub async fn list(cluster: &Cluster) -> Result<Vec<Listing>, KafkaError> {
+    let listed = list_each(cluster).await?;
+    for (broker, reason) in listed.refused {
+        tracing::warn!(broker, reason, "a broker did not list the groups that it coordinates");
+    }
+    Ok(listed.groups)
 }
 
 fn broker(id: i32, brokers: &[ClusterBroker]) -> Broker {
@@ -141,80 +200,88 @@ fn broker(id: i32, brokers: &[ClusterBroker]) -> Broker {
     Broker { id, address: found.map(|broker| format!("{}:{}", broker.host, broker.port)).unwrap_or_default() }
 }
 
-/// Describes the groups of `listings` that read topics, with the position in every partition of these topics.
+/// Describes the groups of `listings` that read topics, with the position in every partition of these topics. A group
+/// whose coordinator doesn't answer for it is there with its problem.
 /// How long records have waited is found out by [`super::waiting::fill`].
 ///
 /// # Errors
-/// A coordinator does not answer for a group.
+/// No broker answers.
 pub async fn describe(cluster: &Cluster, listings: &[Listing]) -> Result<Vec<Group>, KafkaError> {
-    let admin = &client(cluster).await?;
-    let readers: Vec<&Listing> = listings.iter().filter(|listing| listing.has_offsets()).collect();
-    let described = admin.describe_consumer_groups(readers.iter().map(|l| &l.group), Default::default()).await;
-    let mut described = described.map_err(KafkaError::request("describe groups"))?;
-    let committed = readers.iter().map(|listing| committed(admin, &listing.group).boxed());
-    let committed: Vec<_> =
-        futures::stream::iter(committed.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-
-    let mut groups = Vec::with_capacity(readers.len());
-    for (listing, committed) in readers.into_iter().zip(committed) {
-        let found = match described.remove(&listing.group) {
-            Some(Ok(found)) => Some(found),
-            // It went away since it was listed.
-            Some(Err(error)) if is_code(&error, ErrorCode::GroupIdNotFound) => None,
-            Some(Err(source)) => {
-                return Err(KafkaError::request(format!("describe group {:?}", listing.group))(source));
-            }
-            None => None,
-        };
-        groups.push((group(listing, found), committed));
-    }
-    let names: BTreeSet<String> = groups
-        .iter()
-        .flat_map(|(group, committed)| {
-            let assigned = group.members.iter().flat_map(|member| member.partitions.keys());
-            assigned.chain(committed.keys().map(|partition| &partition.topic)).cloned()
-        })
-        .collect();
-    let layout = topics::layout(cluster, &names).await?;
-    let led: Vec<TopicPartition> = layout.values().flat_map(Topic::led).collect();
+    let readings = read(cluster, listings).await;
+    let names: BTreeSet<String> = readings.iter().flat_map(Reading::topics).map(str::to_owned).collect();
+    let mut topics = topics::layout(cluster, &names).await?;
+    let led: Vec<TopicPartition> = topics.values().flat_map(Topic::led).collect();
     let ranges = topics::ranges(cluster, &led).await?;
-    for (group, committed) in &mut groups {
-        group.positions = positions(&group.members, committed, &layout, &ranges);
-    }
-    Ok(groups.into_iter().map(|(group, _)| group).collect())
+    topics.values_mut().for_each(|topic| topic.fill_offsets(&ranges));
+    Ok(readings.into_iter().map(|reading| reading.placed(&topics)).collect())
 }
 
-fn group(listing: &Listing, found: Option<ConsumerGroupDescription>) -> Group {
-    let (state, assignor, members) = match found {
-        Some(found) => (found.state, found.assignor, found.members),
-        None => (listing.state.clone().unwrap_or_else(|| DEAD.to_owned()), None, Vec::new()),
+/// A group as its coordinator knows it, which has yet to be compared with the logs.
+pub struct Reading {
+    group: Group,
+    committed: HashMap<TopicPartition, i64>,
+}
+
+impl Reading {
+    /// The topics it reads.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        let assigned = self.group.members.iter().flat_map(|member| member.partitions.keys());
+        assigned.chain(self.committed.keys().map(|partition| &partition.topic)).map(String::as_str)
+    }
+
+    /// The group with its place in the logs of `topics`, which are known with their offsets.
+    pub fn placed(self, topics: &BTreeMap<String, Topic>) -> Group {
+        let positions = positions(&self.group.members, &self.committed, topics);
+        Group { positions, ..self.group }
+    }
+}
+
+/// Asks the coordinators for those groups of `listings` that read topics: members and commits, with a few requests to each.
+/// To compare commits with the logs' ends, look at these afterwards.
+pub async fn read(cluster: &Cluster, listings: &[Listing]) -> Vec<Reading> {
+    let readers: Vec<&Listing> = listings.iter().filter(|listing| listing.has_offsets()).collect();
+    // A group that is listed as empty has nothing more to tell than that.
+    let peopled: Vec<&Listing> =
+        readers.iter().copied().filter(|listing| listing.state.as_deref() != Some(EMPTY)).collect();
+    let names: Vec<&str> = readers.iter().map(|listing| listing.group.as_str()).collect();
+    let (mut described, committed) =
+        tokio::join!(described::described(cluster, &peopled), fetch::committed(cluster, &names));
+    let reading = |(listing, committed): (&Listing, Result<Vec<Committed>, KafkaError>)| {
+        let mut group = match described.remove(&listing.group) {
+            Some(Ok(found)) => group(listing, found),
+            Some(Err(error)) => Group { problem: Some(error.to_string()), ..group(listing, None) },
+            None => group(listing, None),
+        };
+        let committed = committed.map(by_partition).unwrap_or_else(|error| {
+            group.problem.get_or_insert_with(|| error.to_string());
+            HashMap::new()
+        });
+        Reading { group, committed }
     };
-    let mut members: Vec<Member> = members.into_iter().map(member).collect();
+    readers.into_iter().zip(committed).map(reading).collect()
+}
+
+fn group(listing: &Listing, found: Option<Described>) -> Group {
+    let Described { state, assignor, mut members } = found.unwrap_or_else(|| Described {
+        state: listing.state.clone().unwrap_or_else(|| DEAD.to_owned()),
+        assignor: String::new(),
+        members: Vec::new(),
+    });
     members.sort_by(|a, b| a.member.cmp(&b.member));
     Group {
         group: listing.group.clone(),
         state,
         kind: listing.kind.clone(),
         coordinator: listing.coordinator.clone(),
-        assignor: assignor.filter(|name| !name.is_empty()),
+        assignor: Some(assignor).filter(|name| !name.is_empty()),
         members,
         positions: Vec::new(),
+        problem: None,
     }
 }
 
-fn member(member: ConsumerGroupMember) -> Member {
-    let mut partitions: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-    for assigned in member.assignment.unwrap_or_default() {
-        partitions.entry(assigned.topic_name).or_default().extend(assigned.partitions);
-    }
-    partitions.values_mut().for_each(|numbers| numbers.sort_unstable());
-    Member {
-        member: member.member_id,
-        client: member.client_id,
-        // Kafka prints Java's form of an address, which starts with a slash.
-        host: member.client_host.trim_start_matches('/').to_owned(),
-        partitions,
-    }
+fn by_partition(committed: Vec<Committed>) -> HashMap<TopicPartition, i64> {
+    committed.into_iter().map(|found| (TopicPartition::new(found.topic, found.partition), found.offset)).collect()
 }
 
 /// The offsets that `group` has committed; none when there is no such group.
@@ -222,17 +289,8 @@ fn member(member: ConsumerGroupMember) -> Member {
 /// # Errors
 /// Its coordinator does not answer.
 pub async fn offsets(cluster: &Cluster, group: &str) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
-    committed(&client(cluster).await?, group).await
-}
-
-async fn committed(admin: &AdminClient, group: &str) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
-    let what = || KafkaError::request(format!("read the offsets of group {group:?}"));
-    let offsets = match admin.list_consumer_group_offsets(group, Default::default()).await {
-        Ok(offsets) => offsets,
-        Err(error) if is_code(&error, ErrorCode::GroupIdNotFound) => return Ok(HashMap::new()),
-        Err(error) => return Err(what()(error)),
-    };
-    Ok(offsets.into_iter().filter_map(|(partition, offset)| Some((partition, offset.ok()?.offset?))).collect())
+    let found = fetch::committed(cluster, &[group]).await.into_iter().next();
+    found.unwrap_or_else(|| Ok(Vec::new())).map(by_partition)
 }
 
 /// The members of `group`, each as `client at host`; none when there is no such group.
@@ -245,8 +303,9 @@ pub async fn members(cluster: &Cluster, group: &str) -> Result<Vec<String>, Kafk
         client(cluster).await?.describe_consumer_groups([group], Default::default()).await.map_err(what())?;
     match described.remove(group) {
         Some(Ok(found)) => {
-            let members = found.members.into_iter().map(member);
-            Ok(members.map(|member| format!("{} at {}", member.client, member.host)).collect())
+            let host = |host: &str| host.trim_start_matches('/').to_owned();
+            let members = found.members.into_iter();
+            Ok(members.map(|member| format!("{} at {}", member.client_id, host(&member.client_host))).collect())
         }
         Some(Err(error)) if !is_code(&error, ErrorCode::GroupIdNotFound) => Err(what()(error)),
         _ => Ok(Vec::new()),
@@ -265,6 +324,21 @@ pub async fn move_to(
     let what = || KafkaError::request(format!("set the offsets of group {group:?}"));
     let admin = client(cluster).await?;
     let results = admin.alter_consumer_group_offsets(group, offsets, Default::default()).await.map_err(what())?;
+    results.into_values().collect::<Result<(), _>>().map_err(what())
+}
+
+/// Deletes what `group` has committed for `partitions` of a topic.
+///
+/// # Errors
+/// The coordinator refuses, e.g. because a member is subscribed to the topic.
+pub async fn forget(
+    cluster: &Cluster,
+    group: &str,
+    partitions: impl IntoIterator<Item = TopicPartition>,
+) -> Result<(), KafkaError> {
+    let what = || KafkaError::request(format!("delete offsets of group {group:?}"));
+    let admin = client(cluster).await?;
+    let results = admin.delete_consumer_group_offsets(group, partitions, Default::default()).await.map_err(what())?;
     results.into_values().collect::<Result<(), _>>().map_err(what())
 }
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use krafka::admin::TopicPartition;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::groups::Member;
 use super::topics::Topic;
 
 /// How far a group has read a partition.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Position {
     /// The topic.
     pub topic: String,
@@ -26,6 +27,12 @@ pub struct Position {
     pub lag: Option<i64>,
     /// For how long the next record has waited, in seconds; 0 without lag.
     pub lag_seconds: Option<f64>,
+    /// When the next record was written (ms since the epoch), where [`super::waiting`] found that out.
+    #[serde(skip)]
+    pub waiting_since: Option<i64>,
+    /// Whether the group was here before already, so that the next record has waited on since.
+    #[serde(skip)]
+    pub stands: bool,
     /// The member that reads it.
     pub member: Option<String>,
     /// What is out of the ordinary.
@@ -36,18 +43,39 @@ pub struct Position {
 impl Eq for Position {}
 
 impl Position {
+    /// The place (topic, partition, offset) of the next record, if it is behind.
+    pub fn next(&self) -> Option<(&str, i32, i64)> {
+        let (committed, earliest) = (self.committed?, self.earliest?);
+        (self.lag? > 0).then_some((self.topic.as_str(), self.partition, committed.max(earliest)))
+    }
+
+    /// Notes when the next record was written, and for how long it has waited until `now` (both in ms).
+    pub fn fill_waiting(&mut self, written: Option<i64>, now: i64) {
+        self.waiting_since = written;
+        // A producer's clock may be ahead of ours.
+        self.lag_seconds = written.map(|written| (now - written).max(0) as f64 / 1000.0);
+    }
+
+    /// For how long the next record has waited at `now` (ms), in seconds, if the group still stands where it was seen.
+    pub fn lag_seconds_at(&self, now: i64) -> Option<f64> {
+        match self.waiting_since {
+            Some(since) if self.stands => Some((now - since).max(0) as f64 / 1000.0),
+            _ => self.lag_seconds,
+        }
+    }
+
     /// Whether its partition is known to hold nothing.
     pub fn is_empty(&self) -> bool {
         self.end.is_some() && self.earliest == self.end
     }
 }
 
-/// Every partition of the group's topics, and those of topics that are gone but for its commits.
+/// Every partition of the group's topics, and those of topics that are gone but for its commits. `known` is what there
+/// is, with its offsets.
 pub(super) fn positions(
     members: &[Member],
     committed: &HashMap<TopicPartition, i64>,
-    layout: &BTreeMap<String, Topic>,
-    ranges: &HashMap<TopicPartition, Range<i64>>,
+    known: &BTreeMap<String, Topic>,
 ) -> Vec<Position> {
     let mut readers: BTreeMap<(&str, i32), &str> = BTreeMap::new();
     for member in members {
@@ -58,28 +86,29 @@ pub(super) fn positions(
     let mut partitions: BTreeSet<(&str, i32)> = readers.keys().copied().collect();
     partitions.extend(committed.keys().map(|key| (key.topic.as_str(), key.partition)));
     let topics: BTreeSet<&str> = partitions.iter().map(|(topic, _)| *topic).collect();
-    for topic in topics.iter().filter_map(|topic| layout.get(*topic)) {
+    for topic in topics.iter().filter_map(|topic| known.get(*topic)) {
         partitions.extend(topic.partitions.iter().map(|partition| (topic.name.as_str(), partition.partition)));
     }
     let position = |(topic, partition): (&str, i32)| {
         let key = TopicPartition::new(topic, partition);
-        let range = ranges.get(&key);
+        let found = known.get(topic);
+        let range = found.and_then(|topic| topic.partition(partition)?.range());
         let member = readers.get(&(topic, partition)).map(|member| (*member).to_owned());
-        let note = (!layout.contains_key(topic)).then_some("topic does not exist");
-        position(key, committed.get(&TopicPartition::new(topic, partition)).copied(), range, member, note)
+        let note = found.is_none().then_some("topic does not exist");
+        position(committed.get(&key).copied(), key, range, member, note)
     };
     partitions.into_iter().map(position).collect()
 }
 
 fn position(
-    key: TopicPartition,
     committed: Option<i64>,
-    range: Option<&Range<i64>>,
+    key: TopicPartition,
+    range: Option<Range<i64>>,
     member: Option<String>,
     note: Option<&'static str>,
 ) -> Position {
-    let lag = committed.zip(range).map(|(committed, range)| (range.end - committed).max(0));
-    let note = note.or(match (committed, range) {
+    let lag = committed.zip(range.as_ref()).map(|(committed, range)| (range.end - committed).max(0));
+    let note = note.or(match (committed, &range) {
         (_, None) => Some("no leader"),
         (None, _) => Some("nothing committed"),
         (Some(committed), Some(range)) if committed < range.start => Some("records before the log's start are gone"),
@@ -90,10 +119,12 @@ fn position(
         topic: key.topic,
         partition: key.partition,
         committed,
-        earliest: range.map(|range| range.start),
+        earliest: range.as_ref().map(|range| range.start),
         end: range.map(|range| range.end),
         lag,
         lag_seconds: (lag == Some(0)).then_some(0.0),
+        waiting_since: None,
+        stands: false,
         member,
         note,
     }
@@ -105,7 +136,7 @@ mod tests {
     use crate::kafka::admin::topics::Partition;
 
     fn at(committed: Option<i64>, range: Option<Range<i64>>) -> Position {
-        position(TopicPartition::new("t", 0), committed, range.as_ref(), None, None)
+        position(committed, TopicPartition::new("t", 0), range, None, None)
     }
 
     #[test]
@@ -122,12 +153,11 @@ mod tests {
 
     #[test]
     fn every_partition_of_a_topic_is_listed_and_so_are_commits_to_topics_that_are_gone() {
-        let partitions = (0..3).map(|partition| Partition { partition, ..Default::default() }).collect();
-        let topic = Topic { name: "t".to_owned(), internal: false, partitions };
+        let partition = |partition| Partition { partition, ..Partition::default() };
+        let led = Partition { leader: Some(1), earliest: Some(0), latest: Some(9), ..partition(1) };
+        let topic = Topic { name: "t".to_owned(), internal: false, partitions: vec![partition(0), led, partition(2)] };
         let committed = HashMap::from([(TopicPartition::new("t", 1), 4), (TopicPartition::new("gone", 0), 7)]);
-        let ranges = HashMap::from([(TopicPartition::new("t", 1), 0..9)]);
-        let layout = BTreeMap::from([("t".to_owned(), topic)]);
-        let positions = positions(&[], &committed, &layout, &ranges);
+        let positions = positions(&[], &committed, &BTreeMap::from([("t".to_owned(), topic)]));
         let seen: Vec<_> = positions.iter().map(|p| (p.topic.as_str(), p.partition, p.lag, p.note)).collect();
         assert_eq!(
             seen,

@@ -1,22 +1,20 @@
 //! Topics as they are: layout, offsets, size on disk.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, TryStreamExt};
 use krafka::admin::{ListTopicsOptions, OffsetSpec, TopicDescription, TopicPartition};
 use krafka::error::ErrorCode;
 use serde::Serialize;
 
+use super::brokers::{self, Broker, Sizes};
 use super::{client, is_code};
-use crate::kafka::{Cluster, KafkaError, log};
+use crate::kafka::fetch::{self, At, Isolation, Located};
+use crate::kafka::{Cluster, KafkaError};
 
 /// How long the brokers have to answer for sizes and offsets, which are shown as unknown after that.
 const DETAIL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Partitions that are asked about at once, where each needs a request of its own.
-const AT_ONCE: usize = 16;
 
 /// A topic as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +50,11 @@ impl Partition {
     /// How many offsets lie between its first and its last record.
     pub fn messages(&self) -> Option<i64> {
         Some(self.latest? - self.earliest?)
+    }
+
+    /// The offsets that can be read; unknown without a leader.
+    pub fn range(&self) -> Option<Range<i64>> {
+        Some(self.earliest?..self.latest?)
     }
 
     /// Whether a broker that should hold it does not have all of it.
@@ -97,6 +100,22 @@ impl Topic {
         !self.partitions.is_empty() && self.leaderless() == 0
     }
 
+    /// Notes where its partitions begin and end; what `ranges` doesn't have is unknown.
+    pub fn fill_offsets(&mut self, ranges: &HashMap<TopicPartition, Range<i64>>) {
+        for partition in &mut self.partitions {
+            let range = ranges.get(&TopicPartition::new(&self.name, partition.partition));
+            partition.earliest = range.map(|range| range.start);
+            partition.latest = range.map(|range| range.end);
+        }
+    }
+
+    /// Notes how large its partitions are; what `sizes` doesn't have is unknown.
+    pub fn fill_sizes(&mut self, sizes: &Sizes) {
+        for partition in &mut self.partitions {
+            partition.size = sizes.get(&TopicPartition::new(&self.name, partition.partition)).copied();
+        }
+    }
+
     /// Its partitions that a broker can be asked about.
     pub fn led(&self) -> impl Iterator<Item = TopicPartition> + '_ {
         let led = self.partitions.iter().filter(|partition| partition.leader.is_some());
@@ -136,17 +155,32 @@ pub async fn layout(
     cluster: &Cluster,
     names: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> Result<BTreeMap<String, Topic>, KafkaError> {
+    let (topics, refused) = layouts(cluster, names).await?;
+    refused.into_iter().next().map_or(Ok(topics), |(_, error)| Err(error))
+}
+
+/// The same, with those that a broker refuses to describe, each with its reason.
+///
+/// # Errors
+/// No broker answers.
+pub async fn layouts(
+    cluster: &Cluster,
+    names: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<(BTreeMap<String, Topic>, BTreeMap<String, KafkaError>), KafkaError> {
     let described = client(cluster).await?.describe_topics(names, Default::default()).await;
     let described = described.map_err(KafkaError::request("describe topics"))?;
-    let mut topics = BTreeMap::new();
+    let (mut topics, mut refused) = (BTreeMap::new(), BTreeMap::new());
     for (name, result) in described {
         match result {
             Ok(found) => drop(topics.insert(name, Topic::from(found))),
             Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => {}
-            Err(source) => return Err(KafkaError::request(format!("describe topic {name:?}"))(source)),
+            Err(source) => {
+                let error = KafkaError::request(format!("describe topic {name:?}"))(source);
+                refused.insert(name, error);
+            }
         }
     }
-    Ok(topics)
+    Ok((topics, refused))
 }
 
 /// `name`, without offsets and sizes.
@@ -163,18 +197,13 @@ pub async fn layout_of(cluster: &Cluster, name: &str) -> Result<Topic, KafkaErro
 /// No broker answers, or one refuses to describe a topic.
 pub async fn describe(cluster: &Cluster, names: &[String]) -> Result<Vec<Topic>, KafkaError> {
     let mut found = layout(cluster, names).await?;
-    let mut topics: Vec<Topic> = names.iter().filter_map(|name| found.remove(name)).collect();
-    let led: Vec<TopicPartition> = topics.iter().flat_map(Topic::led).collect();
-    let (ranges, sizes) = tokio::try_join!(ranges(cluster, &led), sizes(cluster, &topics))?;
-    for topic in &mut topics {
-        for partition in &mut topic.partitions {
-            let key = TopicPartition::new(&topic.name, partition.partition);
-            partition.earliest = ranges.get(&key).map(|range| range.start);
-            partition.latest = ranges.get(&key).map(|range| range.end);
-            partition.size = sizes.get(&key).copied();
-        }
+    let led: Vec<TopicPartition> = found.values().flat_map(Topic::led).collect();
+    let (ranges, sizes) = tokio::try_join!(ranges(cluster, &led), sizes(cluster, &found))?;
+    for topic in found.values_mut() {
+        topic.fill_offsets(&ranges);
+        topic.fill_sizes(&sizes);
     }
-    Ok(topics)
+    Ok(names.iter().filter_map(|name| found.remove(name)).collect())
 }
 
 /// The first offset and the one after the last of each of `partitions`; one whose leader does not answer is left out.
@@ -212,19 +241,24 @@ pub async fn offsets_at(
     partitions: impl IntoIterator<Item = &TopicPartition>,
     time: i64,
 ) -> Result<HashMap<TopicPartition, i64>, KafkaError> {
-    // krafka takes Kafka's answer for "no record so late" for a broker that is not ready, and asks again until it
-    // gives up; the log's own reader knows it.
-    let look = |key: TopicPartition| {
-        async move {
-            let log = log::open_partition(cluster, &key.topic, key.partition).await?;
-            let offset = log.at(time).await?;
-            Ok((key, offset))
-        }
-        .boxed()
+    let keys: Vec<&TopicPartition> = partitions.into_iter().collect();
+    let places: Vec<(&str, i32)> = keys.iter().map(|key| (key.topic.as_str(), key.partition)).collect();
+    // krafka takes Kafka's answer for "no record so late" for a broker that is not ready, and asks until it gives up.
+    let (found, ends) = tokio::join!(
+        fetch::offsets(cluster, &places, At::Time(time), Isolation::All),
+        fetch::offsets(cluster, &places, At::Latest, Isolation::All),
+    );
+    let place = |((key, found), end): ((&TopicPartition, Outcome), Outcome)| {
+        let located = match found? {
+            Some(located) => Some(located),
+            None => end?,
+        };
+        Ok(located.map(|located| (key.clone(), located.offset)))
     };
-    let looks: Vec<_> = partitions.into_iter().cloned().map(look).collect();
-    futures::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
+    keys.into_iter().zip(found).zip(ends).filter_map(|places| place(places).transpose()).collect()
 }
+
+type Outcome = Result<Option<Located>, KafkaError>;
 
 /// Those of `partitions` to which a transactional producer is known to have written. The markers that end transactions
 /// take offsets of their own, so that an offset is not always a message. Brokers forget a producer that has been quiet for
@@ -247,35 +281,13 @@ pub async fn transactional(
     Ok(found.map(|(partition, _)| partition).collect())
 }
 
-/// Bytes on disk of each partition that a broker tells about; telling needs a permission that a user may lack.
-async fn sizes(cluster: &Cluster, topics: &[Topic]) -> Result<HashMap<TopicPartition, u64>, KafkaError> {
-    let partitions: Vec<TopicPartition> = topics
-        .iter()
-        .flat_map(|topic| {
-            topic.partitions.iter().map(|partition| TopicPartition::new(&topic.name, partition.partition))
-        })
-        .collect();
-    let mut brokers: Vec<i32> = topics.iter().flat_map(|topic| &topic.partitions).flat_map(|p| p.isr.clone()).collect();
-    brokers.sort_unstable();
-    brokers.dedup();
-    if brokers.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let options = krafka::admin::DescribeLogDirsOptions::default().partitions(partitions).timeout(DETAIL_TIMEOUT);
-    let answers = client(cluster).await?.describe_log_dirs(brokers, options).await;
-    let answers = answers.map_err(KafkaError::request("describe log directories"))?;
-    let replicas = answers
-        .into_values()
-        .flatten()
-        .flat_map(|directories| directories.into_values().flatten())
-        .flat_map(|directory| directory.replicas)
-        .filter(|(_, replica)| !replica.is_future);
-    let mut sizes = HashMap::new();
-    for (partition, replica) in replicas {
-        let size: &mut u64 = sizes.entry(partition).or_default();
-        *size = (*size).max(u64::try_from(replica.size).unwrap_or(0));
-    }
-    Ok(sizes)
+/// Bytes on disk of each partition that a broker tells about.
+async fn sizes(cluster: &Cluster, topics: &BTreeMap<String, Topic>) -> Result<Sizes, KafkaError> {
+    let partitions = || topics.values().flat_map(|topic| topic.partitions.iter().map(move |held| (&topic.name, held)));
+    let holders: BTreeSet<i32> = partitions().flat_map(|(_, partition)| partition.isr.iter().copied()).collect();
+    let mut brokers: Vec<Broker> = holders.into_iter().map(|id| Broker { id, ..Broker::default() }).collect();
+    let wanted = partitions().map(|(name, partition)| TopicPartition::new(name, partition.partition)).collect();
+    brokers::fill_log_dirs(cluster, &mut brokers, Some(wanted)).await
 }
 
 /// Deletes `name` and waits until the brokers no longer know it, so that it can be made again.

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use kafka_protocol::messages::{
     FindCoordinatorRequest, FindCoordinatorResponse, GroupId, OffsetFetchRequest, OffsetFetchResponse,
 };
@@ -120,53 +122,64 @@ fn only_coordinator(found: &FindCoordinatorResponse) -> Result<Arc<str>, WireErr
 }
 
 async fn ask(brokers: &Arc<Brokers>, address: &Arc<str>, groups: &[String]) -> Vec<(String, Outcome)> {
-    let id = |group: &String| GroupId(StrBytes::from_string(group.clone()));
     let request = |_| {
-        let group = |group| OffsetFetchRequestGroup::default().with_group_id(id(group)).with_topics(None);
+        let group = |group: &String| OffsetFetchRequestGroup::default().with_group_id(id(group)).with_topics(None);
         OffsetFetchRequest::default().with_groups(groups.iter().map(group).collect())
     };
     match brokers.ask::<OffsetFetchRequest>(address, FETCH_MANY, REQUEST_PATIENCE, request).await {
         Ok(response) => response.groups.iter().map(|group| (group.group_id.to_string(), outcome(group))).collect(),
         Err(WireError::Unsupported { .. }) => {
-            let one = |group| async move {
-                let request = |_| OffsetFetchRequest::default().with_group_id(id(group)).with_topics(None);
-                let found = brokers.ask::<OffsetFetchRequest>(address, FETCH_ONE, REQUEST_PATIENCE, request).await;
-                (group.clone(), found.and_then(|found| only_outcome(&found)))
-            };
-            stream::iter(groups.iter().map(one)).buffer_unordered(AT_ONCE).collect().await
+            // Boxed, so that this can be shown to run on any thread.
+            let one = groups.iter().map(|group| ask_one(brokers, address, group).boxed());
+            stream::iter(one.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await
         }
         Err(error) => groups.iter().map(|group| (group.clone(), Err(error.clone()))).collect(),
     }
 }
 
-/// What is of interest in an answer's partition, whatever its version.
-macro_rules! committed_in {
-    ($topics:expr) => {
-        $topics
-            .iter()
-            .flat_map(|topic| topic.partitions.iter().map(move |found| (topic.name.to_string(), found)))
-            // A group without a committed offset has -1.
-            .filter(|(_, found)| found.error_code != 0 || found.committed_offset >= 0)
-            .map(|(topic, found)| {
-                WireError::check(found.error_code)?;
-                Ok(Committed {
-                    topic,
-                    partition: found.partition_index,
-                    offset: found.committed_offset,
-                    leader_epoch: found.committed_leader_epoch,
-                    metadata: found.metadata.as_ref().map_or_else(String::new, |noted| noted.to_string()),
-                })
-            })
-            .collect()
-    };
+async fn ask_one(brokers: &Arc<Brokers>, address: &Arc<str>, group: &str) -> (String, Outcome) {
+    let request = |_| OffsetFetchRequest::default().with_group_id(id(group)).with_topics(None);
+    let found = brokers.ask::<OffsetFetchRequest>(address, FETCH_ONE, REQUEST_PATIENCE, request).await;
+    (group.to_owned(), found.and_then(|found| only_outcome(&found)))
 }
 
-fn outcome(group: &kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup) -> Outcome {
+fn id(group: &str) -> GroupId {
+    GroupId(StrBytes::from_string(group.to_owned()))
+}
+
+fn outcome(group: &OffsetFetchResponseGroup) -> Outcome {
     WireError::check(group.error_code)?;
-    committed_in!(group.topics)
+    let partitions = group.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |found| (topic, found)));
+    let found = partitions.filter_map(|(topic, found)| {
+        let (partition, error_code, metadata) = (found.partition_index, found.error_code, found.metadata.as_deref());
+        offset(&topic.name, partition, found.committed_offset, found.committed_leader_epoch, metadata, error_code)
+    });
+    found.collect()
 }
 
+/// The same of the answer of a version that has one group.
 fn only_outcome(response: &OffsetFetchResponse) -> Outcome {
     WireError::check(response.error_code)?;
-    committed_in!(response.topics)
+    let partitions = response.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |found| (topic, found)));
+    let found = partitions.filter_map(|(topic, found)| {
+        let (partition, error_code, metadata) = (found.partition_index, found.error_code, found.metadata.as_deref());
+        offset(&topic.name, partition, found.committed_offset, found.committed_leader_epoch, metadata, error_code)
+    });
+    found.collect()
+}
+
+/// What an answer says of a partition: nothing if nothing was committed.
+fn offset(
+    topic: &str,
+    partition: i32,
+    offset: i64,
+    leader_epoch: i32,
+    metadata: Option<&str>,
+    error_code: i16,
+) -> Option<Result<Committed, WireError>> {
+    if let Err(error) = WireError::check(error_code) {
+        return Some(Err(error));
+    }
+    let metadata = metadata.unwrap_or_default().to_owned();
+    (offset >= 0).then(|| Ok(Committed { topic: topic.to_owned(), partition, offset, leader_epoch, metadata }))
 }

@@ -38,8 +38,11 @@ pub struct Brokers {
     /// Held while the cluster is asked, so that one asks for all who wait.
     asking: tokio::sync::Mutex<()>,
     /// By address.
-    idle: Mutex<HashMap<Arc<str>, Vec<(Instant, Connection)>>>,
+    idle: Mutex<HashMap<Arc<str>, Vec<Idle>>>,
 }
+
+/// A connection that nobody uses, and since when.
+type Idle = (Instant, Connection);
 
 /// A connection of one's own, for a while.
 #[derive(Debug)]

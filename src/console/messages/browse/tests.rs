@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Partitions of offsets and timestamps; offsets may have gaps. A read gives at most `piece` entries.
+#[derive(Debug)]
 struct Model {
     parts: Vec<Vec<(i64, i64)>>,
     piece: usize,
