@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
+use super::send_back::PREVIEW;
 use crate::console::Console;
 use crate::console::form::{Fields, confirmed};
 use crate::console::frame::{self, Frame, Section};
@@ -15,7 +16,8 @@ use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
 use crate::kafka::admin::clear::{self, Before, Cut};
-use crate::kafka::dead_letter::survey::{Limits, survey};
+use crate::kafka::dead_letter::letter::Letter;
+use crate::kafka::dead_letter::survey::survey;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -55,6 +57,8 @@ struct Discarded {
     letters: usize,
     /// How many of them were never sent back.
     waiting: usize,
+    /// Whether the whole topic was looked at for these numbers; if not, they are at least these.
+    complete: bool,
     /// Whether nothing went, since that was not asked for.
     dry_run: bool,
 }
@@ -70,20 +74,19 @@ async fn discard(console: &Console, topic: &str, wanted: &Discarding) -> Result<
         let of_it = |cut: &&Cut| cut.partition == partition;
         cuts.iter().find(of_it).is_some_and(|cut| (cut.range.start..cut.start).contains(&offset))
     };
-    let mut going = Vec::new();
-    let survey = survey(&console.cluster, topic, Limits::NONE, |letter| {
-        if goes(letter.partition, letter.offset) {
-            going.push((letter.partition, letter.offset));
-        }
-        false
-    })
-    .await?;
+    let going = |letter: &Letter| goes(letter.partition, letter.offset).then_some(());
+    let survey = survey(&console.cluster, topic, PREVIEW, going).await?;
     if !wanted.dry_run {
         confirmed(&wanted.confirm, topic)?;
         clear::carry_out(&console.cluster, topic, &cuts).await?;
     }
-    let waiting = going.iter().filter(|place| !survey.sent_back.contains(place)).count();
-    Ok(Discarded { topic: topic.to_owned(), letters: going.len(), waiting, dry_run: wanted.dry_run })
+    Ok(Discarded {
+        topic: topic.to_owned(),
+        letters: survey.found.len(),
+        waiting: survey.waiting(),
+        complete: survey.is_complete(),
+        dry_run: wanted.dry_run,
+    })
 }
 
 #[derive(askama::Template)]

@@ -21,7 +21,7 @@ use crate::kafka::dead_letter::survey::{Limits, survey};
 /// Offsets that are looked at, unless more are asked for.
 const USUALLY: i64 = 10_000;
 /// Offsets that are looked at, at most.
-const AT_MOST: i64 = 1_000_000;
+const AT_MOST: i64 = 200_000;
 /// Letters of a page.
 const SIZE: usize = 50;
 /// Characters of a key that are shown.
@@ -50,7 +50,7 @@ struct Query {
     /// Which page, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<String>,
-    /// How many offsets to look at, the newest: 10000, or up to 1000000.
+    /// How many offsets to look at, the newest: 10000, or up to 200000.
     #[serde(skip_serializing_if = "Option::is_none")]
     scan: Option<String>,
 }
@@ -69,7 +69,7 @@ impl Query {
     fn limits(&self) -> Limits {
         let offsets = number(self.scan.as_deref(), USUALLY).clamp(1, AT_MOST);
         let time = Duration::from_secs(if offsets > USUALLY { 20 } else { 3 });
-        Limits { offsets, bytes: 64 * 1024 * 1024, time }
+        Limits { offsets, time }
     }
 
     fn address(&self, topic: &str) -> String {
@@ -163,10 +163,14 @@ struct Row {
     sent_back: bool,
     #[serde(skip)]
     address: String,
+    #[serde(skip)]
+    kind: String,
+    #[serde(skip)]
+    wanted: bool,
 }
 
 impl Row {
-    fn new(letter: &Letter, sent_back: bool) -> Self {
+    fn new(letter: &Letter, filter: &Filter) -> Self {
         Self {
             partition: letter.partition,
             offset: letter.offset,
@@ -180,54 +184,55 @@ impl Row {
             retries: letter.retries,
             key: letter.key.as_deref().map(|key| String::from_utf8_lossy(key).chars().take(KEY).collect()),
             value_bytes: letter.value.as_ref().map(bytes::Bytes::len),
-            sent_back,
+            sent_back: false,
+            kind: letter.kind(),
+            wanted: filter.wants(letter),
             address: format!("{}/{}/{}", super::address(&letter.topic), letter.partition, letter.offset),
         }
     }
 }
 
 async fn listing(console: &Console, topic: &str, query: Query) -> Result<Listing, Refusal> {
-    let survey = survey(&console.cluster, topic, query.limits(), |_| true).await?;
-    let waits = |letter: &Letter| !survey.was_sent_back(letter);
-    let matching: Vec<&Letter> = survey.letters.iter().filter(|letter| query.filter.wants(letter)).collect();
-    let matching_waiting = matching.iter().filter(|letter| waits(letter)).count();
-    let of_state: Vec<&Letter> = matching
-        .into_iter()
-        .filter(|letter| query.state.is_none_or(|state| (state == Sent::Waiting) == waits(letter)))
-        .collect();
+    let row = |letter: &Letter| Some(Row::new(letter, &query.filter));
+    let survey = survey(&console.cluster, topic, query.limits(), row).await?;
+    let waiting = survey.waiting();
+    let rows = survey.found.into_iter().map(|found| Row { sent_back: found.sent_back, ..found.taken });
+    let rows: Vec<Row> = rows.collect();
 
     let fresh = Query { page: None, ..query.clone() };
     let by_error = counted(
-        &survey.letters,
-        waits,
-        |letter| (letter.kind(), None),
+        &rows,
+        |row| (row.kind.clone(), None),
         |(kind, _)| {
             let chosen = query.filter.error.as_ref() == Some(kind);
             let error = (!chosen).then(|| kind.clone());
             (Query { filter: Filter { error, ..query.filter.clone() }, ..fresh.clone() }.address(topic), chosen)
         },
     );
-    let origin = |letter: &Letter| (letter.origin.clone().unwrap_or_default(), letter.group.clone());
-    let by_origin = counted(&survey.letters, waits, origin, |(origin, group)| {
+    let origin = |row: &Row| (row.origin.clone().unwrap_or_default(), row.group.clone());
+    let by_origin = counted(&rows, origin, |(origin, group)| {
         let chosen = query.filter.origin.as_ref() == Some(origin) && query.filter.group == *group;
         let wanted = if chosen { (None, None) } else { (Some(origin.clone()), group.clone()) };
         let filter = Filter { origin: wanted.0, group: wanted.1, ..query.filter.clone() };
         (Query { filter, ..fresh.clone() }.address(topic), chosen)
     });
-    let pages = of_state.len().div_ceil(SIZE).max(1);
+    let found = rows.len();
+    let matching_waiting = rows.iter().filter(|row| row.wanted && !row.sent_back).count();
+    let is_shown = |row: &Row| row.wanted && query.state.is_none_or(|state| (state == Sent::Sent) == row.sent_back);
+    let shown: Vec<Row> = rows.into_iter().filter(is_shown).collect();
+    let pages = shown.len().div_ceil(SIZE).max(1);
     let page = number(query.page.as_deref(), 1).clamp(1, pages);
-    let shown = of_state.iter().skip((page - 1) * SIZE).take(SIZE);
     Ok(Listing {
         topic: topic.to_owned(),
         scanned: survey.scanned,
         total: survey.total,
-        found: survey.letters.len(),
-        waiting: survey.letters.iter().filter(|letter| waits(letter)).count(),
+        found,
+        waiting,
         errors: by_error,
         origins: by_origin,
-        matching: of_state.len(),
+        matching: shown.len(),
         matching_waiting,
-        letters: shown.map(|letter| Row::new(letter, survey.was_sent_back(letter))).collect(),
+        letters: shown.into_iter().skip((page - 1) * SIZE).take(SIZE).collect(),
         page,
         pages,
         query,
@@ -237,17 +242,12 @@ async fn listing(console: &Console, topic: &str, query: Query) -> Result<Listing
 type Common = (String, Option<String>);
 
 /// How many letters have what `common` takes of them in common, most first.
-fn counted(
-    letters: &[Letter],
-    waits: impl Fn(&Letter) -> bool,
-    common: impl Fn(&Letter) -> Common,
-    address: impl Fn(&Common) -> (String, bool),
-) -> Vec<Count> {
+fn counted(rows: &[Row], common: impl Fn(&Row) -> Common, address: impl Fn(&Common) -> (String, bool)) -> Vec<Count> {
     let mut counts: BTreeMap<Common, (usize, usize)> = BTreeMap::new();
-    for letter in letters {
-        let (count, waiting) = counts.entry(common(letter)).or_default();
+    for row in rows {
+        let (count, waiting) = counts.entry(common(row)).or_default();
         *count += 1;
-        *waiting += usize::from(waits(letter));
+        *waiting += usize::from(!row.sent_back);
     }
     let count = |(common, (letters, waiting)): (Common, (usize, usize))| {
         let (address, chosen) = address(&common);

@@ -22,7 +22,7 @@ use crate::kafka::dead_letter::send_back::SendBack;
 use crate::kafka::dead_letter::survey::{Limits, find, survey};
 
 /// How far is looked for the mark that a letter was sent back.
-const MARKS: Limits = Limits { offsets: 20_000, bytes: usize::MAX, time: std::time::Duration::from_secs(2) };
+const MARKS: Limits = Limits { offsets: 20_000, time: std::time::Duration::from_secs(2) };
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -137,8 +137,8 @@ async fn letter(console: &Console, params: &Params) -> Result<(Letter, LetterVie
     let letter = found.ok_or_else(|| {
         Refusal::not_found(format!("there is no letter at {topic}:{partition}:{offset}; it may have been discarded"))
     })?;
-    let marks = survey(&console.cluster, topic, MARKS, |_| false).await?;
-    let sent_back = match marks.was_sent_back(&letter) {
+    let marks = survey(&console.cluster, topic, MARKS, |_| None::<()>).await?;
+    let sent_back = match marks.sent_back.contains(&(letter.partition, letter.offset)) {
         true => Some(true),
         false => marks.is_complete().then_some(false),
     };

@@ -21,7 +21,7 @@ use crate::kafka::dead_letter::survey::{Limits, survey};
 use crate::kafka::{Cluster, KafkaError};
 
 /// How far into each topic is looked.
-const LIMITS: Limits = Limits { offsets: 2_000, bytes: 8 * 1024 * 1024, time: Duration::from_millis(500) };
+const LIMITS: Limits = Limits { offsets: 2_000, time: Duration::from_millis(500) };
 /// Topics that are looked into at once.
 const AT_ONCE: usize = 8;
 
@@ -99,18 +99,19 @@ async fn summary(cluster: &Cluster, topic: String) -> Summary {
 }
 
 async fn look(cluster: &Cluster, topic: &str) -> Result<Summary, KafkaError> {
-    let survey = survey(cluster, topic, LIMITS, |_| true).await?;
+    let survey = survey(cluster, topic, LIMITS, |letter| Some(letter.kind())).await?;
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    let waiting: Vec<_> = survey.letters.iter().filter(|letter| !survey.was_sent_back(letter)).collect();
-    for letter in &waiting {
-        *kinds.entry(letter.kind()).or_default() += 1;
+    let waiting = survey.waiting();
+    let (letters, newest) = (survey.found.len(), survey.found.first().map(|letter| letter.timestamp));
+    for letter in survey.found.into_iter().filter(|letter| !letter.sent_back) {
+        *kinds.entry(letter.taken).or_default() += 1;
     }
     Ok(Summary {
         offsets: survey.total,
         scanned: survey.scanned,
-        letters: survey.letters.len(),
-        waiting: waiting.len(),
-        newest: survey.letters.first().map(|letter| letter.timestamp),
+        letters,
+        waiting,
+        newest,
         most: kinds.into_iter().max_by_key(|(_, count)| *count),
         ..Summary::default()
     })

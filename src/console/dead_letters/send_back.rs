@@ -1,6 +1,8 @@
 //! Sending back all letters that match, as a run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
@@ -14,8 +16,12 @@ use crate::console::request::{Params, Request};
 use crate::console::route::Route;
 use crate::console::runs::{About, Run};
 use crate::kafka::admin::topics;
+use crate::kafka::dead_letter::letter::Letter;
 use crate::kafka::dead_letter::send_back::{self, News};
 use crate::kafka::dead_letter::survey::{Limits, survey};
+
+/// How far is looked for the numbers that are shown before; what is sent back is all that matches, however far that is.
+pub(super) const PREVIEW: Limits = Limits { offsets: i64::MAX, time: Duration::from_secs(5) };
 
 /// Records whose places are told, the last ones.
 const PLACES: usize = 20;
@@ -87,29 +93,24 @@ struct Page {
     /// How many match and wait, and how many match and were sent back before.
     waiting: usize,
     sent_before: usize,
+    /// Whether the whole topic was looked at for these numbers.
+    complete: bool,
     origins: Vec<String>,
 }
 
 async fn page(console: Arc<Console>, request: Request) -> Result<Response, Refusal> {
     let (topic, filter) = (request.params.text("topic").to_owned(), request.query::<Filter>()?);
-    let mut found = Vec::new();
-    let mut origins = std::collections::BTreeSet::new();
-    let survey = survey(&console.cluster, &topic, Limits::NONE, |letter| {
-        if filter.wants(letter) {
-            found.push((letter.partition, letter.offset));
-            origins.extend(letter.origin.clone());
-        }
-        false
-    })
-    .await?;
-    let waiting = found.iter().filter(|place| !survey.sent_back.contains(place)).count();
-    let sent_before = found.len() - waiting;
+    let take = |letter: &Letter| filter.wants(letter).then(|| letter.origin.clone());
+    let survey = survey(&console.cluster, &topic, PREVIEW, take).await?;
+    let (waiting, complete) = (survey.waiting(), survey.is_complete());
+    let sent_before = survey.found.len() - waiting;
+    let origins: BTreeSet<String> = survey.found.into_iter().filter_map(|letter| letter.taken).collect();
     let frame = Frame::new(&console, Section::DeadLetters, &request);
     let origins = origins.into_iter().collect();
     Ok(frame::page(
         &request,
         StatusCode::OK,
-        &Page { frame, topic, words: filter.words(), fields: filter.fields(), waiting, sent_before, origins },
+        &Page { frame, topic, words: filter.words(), fields: filter.fields(), waiting, sent_before, complete, origins },
     ))
 }
 

@@ -125,7 +125,15 @@ fn check_json(text: &str) -> Result<(), String> {
     serde_json::from_str::<IgnoredAny>(text).map(drop).map_err(|error| {
         let said = error.to_string();
         let reason = said.rsplit_once(" at line ").map_or(said.as_str(), |(reason, _)| reason);
-        format!("not JSON: line {}, column {}: {reason}", error.line(), error.column())
+        let (line, column) = match error.column() {
+            // It was noticed only at the line break.
+            0 if error.line() > 1 => {
+                let before = text.lines().nth(error.line() - 2).unwrap_or_default();
+                (error.line() - 1, before.len() + 1)
+            }
+            column => (error.line(), column),
+        };
+        format!("not JSON: line {line}, column {column}: {reason}")
     })
 }
 

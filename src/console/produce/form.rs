@@ -25,8 +25,10 @@ use crate::kafka::{KafkaError, fetch, lookup};
 
 /// How long an answer waits for a run to end before it says how far it is.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Rows of headers that are open for more, where no script adds any.
-const OPEN_ROWS: usize = 2;
+/// Rows of headers that are open for more.
+const OPEN_ROWS: usize = 1;
+/// Rows that are open besides, where no script adds any.
+const ROWS_WITHOUT_SCRIPTS: usize = 4;
 /// Topics that the form suggests.
 const SUGGESTIONS: usize = 1_000;
 
@@ -122,11 +124,14 @@ impl Draft {
         }
     }
 
-    /// The rows of headers that the form has: the headers, and some open ones.
+    /// The rows of headers that the form has: the headers, and an open one.
     fn rows(&self) -> Vec<Header> {
-        let open = Header { name: String::new(), value: Content::default() };
-        self.headers.iter().cloned().chain(std::iter::repeat_n(open, OPEN_ROWS)).collect()
+        self.headers.iter().cloned().chain(open_rows(OPEN_ROWS)).collect()
     }
+}
+
+fn open_rows(count: usize) -> impl Iterator<Item = Header> {
+    std::iter::repeat_n(Header { name: String::new(), value: Content::default() }, count)
 }
 
 /// A header's name, as far as a form can hold it.
@@ -216,6 +221,10 @@ impl Page {
         const FIELDS: [&str; 7] = ["topic", "key", "value", "headers", "partition", "count", "rate"];
         let error = self.error.as_ref()?;
         (!error.field.is_some_and(|field| FIELDS.contains(&field))).then_some(error.reason.as_str())
+    }
+
+    fn open_rows(&self) -> Vec<Header> {
+        open_rows(ROWS_WITHOUT_SCRIPTS).collect()
     }
 
     fn is(&self, name: &str, value: &str, usual: &str) -> bool {

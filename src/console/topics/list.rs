@@ -119,6 +119,10 @@ impl Column {
         (Self::State, "State"),
     ];
 
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
     /// Whether it is aligned as numbers are.
     fn is_number(self) -> bool {
         !matches!(self, Self::Name | Self::Cleanup | Self::State | Self::Retention)
@@ -203,10 +207,6 @@ pub struct Listing {
 }
 
 impl Listing {
-    fn sort_name(&self) -> String {
-        format!("{:?}", self.query.sort).to_lowercase()
-    }
-
     fn order_name(&self) -> Option<String> {
         self.query.order.map(|order| format!("{order:?}").to_lowercase())
     }

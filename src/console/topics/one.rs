@@ -112,6 +112,7 @@ impl Reader {
 
 /// The topic `name` as it is now; its groups as they were at the last look.
 pub async fn overview(console: &Console, name: &str) -> Result<Overview, Refusal> {
+    exists(console, name).await?;
     let names = [name.to_owned()];
     let Some(topic) = topics::describe(&console.cluster, &names).await?.pop() else {
         return Err(unknown(console, name).await);
@@ -123,7 +124,7 @@ pub async fn overview(console: &Console, name: &str) -> Result<Overview, Refusal
     row::complete(console, &mut rows, &layout).await?;
     let [row] = rows;
     let letters = dead_letter::topic_of(name);
-    let dead_letters = topics::layout(&console.cluster, [&letters]).await?.pop_first().map(|(name, _)| name);
+    let dead_letters = topics::layout_of(&console.cluster, &letters).await.ok().map(|found| found.name);
     let readers = readers(&snapshot, name);
     let partition_details = topic.partitions.into_iter().map(PartitionView::from).collect();
     Ok(Overview { row, partition_details, readers, dead_letters })

@@ -147,10 +147,10 @@ fn plain(html: &str) -> String {
     let mut rest = html;
     while let Some(open) = rest.find('<') {
         text.push_str(&rest[..open]);
-        let Some(close) = rest[open..].find('>') else { break };
+        let Some(close) = rest[open..].find('>') else { return text };
         rest = &rest[open + close + 1..];
     }
-    text.push_str(rest.split('<').next().unwrap_or_default());
+    text.push_str(rest);
     text
 }
 

@@ -105,7 +105,10 @@ async fn take(cluster: &Cluster, step: &Step, defaults: &TopicDefaults, check: b
         Action::Change { partitions, config } => {
             if !config.is_empty() {
                 let changes = config.iter().map(|(key, change)| (key, change.to.as_ref()));
-                settings::alter(cluster, &step.topic, changes, check).await?;
+                settings::alter(cluster, &step.topic, changes.clone(), check).await?;
+                if !check {
+                    settings::await_changed(cluster, &step.topic, changes).await;
+                }
             }
             let Some(partitions) = partitions else { return Ok(()) };
             add_partitions(cluster, &step.topic, partitions.to, check).await?;

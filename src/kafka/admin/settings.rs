@@ -1,6 +1,7 @@
 //! The settings of topics: what is set on them, what would be in force without.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use krafka::admin::{ConfigEntry, ConfigOp, ConfigResource, DescribeConfigsOptions, IncrementalAlterConfigsOptions};
 use krafka::error::ErrorCode;
@@ -18,6 +19,10 @@ pub const RETENTION_BYTES: &str = "retention.bytes";
 
 /// Kafka's number for "set on the topic itself" among the sources of a setting.
 const SOURCE_TOPIC: i8 = 1;
+
+/// How long a change may take until a broker tells of it.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(3);
+const CHANGE_POLL: Duration = Duration::from_millis(20);
 
 /// Defaults that brokers state only in settings of their own, in the order of precedence and with the milliseconds
 /// that one of each is.
@@ -119,8 +124,19 @@ pub async fn describe(
     topics: impl IntoIterator<Item = impl Into<String>>,
 ) -> Result<HashMap<String, Settings>, KafkaError> {
     let resources: Vec<ConfigResource> = topics.into_iter().map(ConfigResource::topic).collect();
-    let options = DescribeConfigsOptions::default().include_synonyms(true);
-    let mut topics = ask(cluster, resources, options).await?;
+    described(cluster, resources, DescribeConfigsOptions::default().include_synonyms(true)).await
+}
+
+async fn described(
+    cluster: &Cluster,
+    resources: Vec<ConfigResource>,
+    options: DescribeConfigsOptions,
+) -> Result<HashMap<String, Settings>, KafkaError> {
+    let mut topics: HashMap<String, Settings> = ask(cluster, resources, options)
+        .await?
+        .into_iter()
+        .map(|(name, settings)| Ok((name, settings?)))
+        .collect::<Result<_, KafkaError>>()?;
     add_broker_defaults(cluster, &mut topics).await?;
     Ok(topics)
 }
@@ -131,15 +147,15 @@ pub async fn describe(
 /// There is no such topic, or its settings can't be described.
 pub async fn documented(cluster: &Cluster, topic: &str) -> Result<Settings, KafkaError> {
     let options = DescribeConfigsOptions::default().include_synonyms(true).include_documentation(true);
-    let mut topics = ask(cluster, vec![ConfigResource::topic(topic)], options).await?;
-    add_broker_defaults(cluster, &mut topics).await?;
+    let mut topics = described(cluster, vec![ConfigResource::topic(topic)], options).await?;
     topics.remove(topic).ok_or_else(|| KafkaError::unknown_topic(topic))
 }
 
-/// What each of `topics` that exists keeps; nothing else is asked, so it may be many.
+/// What each of `topics` that exists keeps; nothing else is asked, so it may be many. One whose settings may not be seen is
+/// left out.
 ///
 /// # Errors
-/// A topic's settings can't be described.
+/// No broker answers.
 pub async fn keeping(
     cluster: &Cluster,
     topics: impl IntoIterator<Item = impl Into<String>>,
@@ -156,25 +172,25 @@ pub async fn keeping(
             retention_bytes: limit(RETENTION_BYTES),
         }
     };
-    Ok(topics.into_iter().map(|(name, settings)| (name, keeping(settings))).collect())
+    Ok(topics.into_iter().filter_map(|(name, settings)| Some((name, keeping(settings.ok()?)))).collect())
 }
 
+/// Asks for settings of topics; those that don't exist are left out.
 async fn ask(
     cluster: &Cluster,
     resources: Vec<ConfigResource>,
     options: DescribeConfigsOptions,
-) -> Result<HashMap<String, Settings>, KafkaError> {
+) -> Result<HashMap<String, Result<Settings, KafkaError>>, KafkaError> {
     let described = client(cluster).await?.describe_configs(resources, options).await;
     let described = described.map_err(KafkaError::request("describe settings"))?;
-    let mut topics: HashMap<String, Settings> = HashMap::new();
+    let mut topics = HashMap::new();
     for (resource, entries) in described {
-        match entries {
-            Ok(entries) => drop(topics.insert(resource.name, entries.into_iter().map(setting).collect())),
-            Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => {}
-            Err(source) => {
-                return Err(KafkaError::request(format!("describe settings of topic {:?}", resource.name))(source));
-            }
-        }
+        let settings = match entries {
+            Ok(entries) => Ok(entries.into_iter().map(setting).collect()),
+            Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => continue,
+            Err(source) => Err(KafkaError::request(format!("describe settings of topic {:?}", resource.name))(source)),
+        };
+        topics.insert(resource.name, settings);
     }
     Ok(topics)
 }
@@ -225,6 +241,27 @@ pub async fn alter(
     let options = IncrementalAlterConfigsOptions::default().validate_only(validate_only);
     let results = client(cluster).await?.incremental_alter_configs([change], options).await.map_err(what())?;
     results.into_values().collect::<Result<(), _>>().map_err(what())
+}
+
+/// Waits until a broker tells of `topic` what `changes` made of it, for a while: the controller has accepted them, and that
+/// a broker is slow to hear of it is no failure.
+pub async fn await_changed<'a>(
+    cluster: &Cluster,
+    topic: &str,
+    changes: impl Iterator<Item = (&'a String, Option<&'a String>)> + Clone,
+) {
+    let seen = async {
+        while let Ok(described) = describe(cluster, [topic]).await {
+            let Some(found) = described.get(topic) else { return };
+            let own = |key| found.get(key).filter(|setting| setting.overridden).map(|setting| &setting.value);
+            if changes.clone().all(|(key, value)| own(key) == value) {
+                return;
+            }
+            tokio::time::sleep(CHANGE_POLL).await;
+        }
+    };
+    // What is not seen in time is seen later.
+    let _ = tokio::time::timeout(CHANGE_TIMEOUT, seen).await;
 }
 
 fn setting(entry: ConfigEntry) -> (String, Setting) {

@@ -188,6 +188,10 @@ pub async fn layouts(
 /// # Errors
 /// There is no such topic, or a broker refuses to describe it.
 pub async fn layout_of(cluster: &Cluster, name: &str) -> Result<Topic, KafkaError> {
+    // What can't be a topic's name is not one.
+    if super::topic_name(name).is_err() {
+        return Err(KafkaError::unknown_topic(name));
+    }
     layout(cluster, [name]).await?.remove(name).ok_or_else(|| KafkaError::unknown_topic(name))
 }
 

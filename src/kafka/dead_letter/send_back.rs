@@ -49,19 +49,11 @@ pub async fn all(
     mut tell: impl FnMut(News<'_>),
 ) -> Result<(), KafkaError> {
     let mut found: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
-    let note = |letter: &Letter| {
-        if wants(letter) {
-            found.entry(letter.partition).or_default().insert(letter.offset);
-        }
-        false
-    };
-    let survey = survey(cluster, topic, Limits::NONE, note).await?;
-    let matching: usize = found.values().map(BTreeSet::len).sum();
-    for (partition, offsets) in &mut found {
-        offsets.retain(|offset| !survey.sent_back.contains(&(*partition, *offset)));
+    let survey = survey(cluster, topic, Limits::NONE, |letter| wants(letter).then_some(())).await?;
+    for letter in survey.found.iter().filter(|letter| !letter.sent_back) {
+        found.entry(letter.partition).or_default().insert(letter.offset);
     }
-    let left: usize = found.values().map(BTreeSet::len).sum();
-    tell(News::Found(left, matching - left));
+    tell(News::Found(survey.waiting(), survey.found.len() - survey.waiting()));
     let mut back = SendBack::start(cluster, topic).await?;
     let result = send_found(&mut back, cluster, &found, stop, tell).await;
     back.close().await;

@@ -18,22 +18,20 @@ const WINDOW: i64 = 2_000;
 pub struct Limits {
     /// Offsets to look at.
     pub offsets: i64,
-    /// Bytes of letters to hold.
-    pub bytes: usize,
     /// Time to take.
     pub time: Duration,
 }
 
 impl Limits {
-    /// Everything, however long it takes; for callers that keep little of each letter.
-    pub const NONE: Self = Self { offsets: i64::MAX, bytes: usize::MAX, time: Duration::MAX };
+    /// Everything, however long it takes.
+    pub const NONE: Self = Self { offsets: i64::MAX, time: Duration::MAX };
 }
 
 /// What was found.
-#[derive(Debug, Default)]
-pub struct Survey {
-    /// The letters that were kept, the newest first.
-    pub letters: Vec<Letter>,
+#[derive(Debug)]
+pub struct Survey<T> {
+    /// The letters that something was taken of, the newest first.
+    pub found: Vec<Found<T>>,
     /// Partition and offset of the letters that were sent back.
     pub sent_back: HashSet<(i32, i64)>,
     /// Offsets looked at.
@@ -42,39 +40,55 @@ pub struct Survey {
     pub total: i64,
 }
 
-impl Survey {
-    /// Whether `letter` was sent back.
-    pub fn was_sent_back(&self, letter: &Letter) -> bool {
-        self.sent_back.contains(&(letter.partition, letter.offset))
-    }
+/// A letter that something was taken of.
+#[derive(Debug)]
+pub struct Found<T> {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its time, in milliseconds since the epoch.
+    pub timestamp: i64,
+    /// Whether it was sent back.
+    pub sent_back: bool,
+    /// What was taken of it.
+    pub taken: T,
+}
 
+impl<T> Survey<T> {
     /// Whether everything was looked at.
     pub fn is_complete(&self) -> bool {
         self.scanned >= self.total
     }
+
+    /// How many of those found were not sent back.
+    pub fn waiting(&self) -> usize {
+        self.found.iter().filter(|found| !found.sent_back).count()
+    }
 }
 
-/// Reads `topic` from its ends back. `keep` says of each letter whether it is wanted in the survey. A marker comes after
-/// what it marks, so that of every letter found it is known whether it was sent back.
+/// Reads `topic` from its ends back. `take` takes what is wanted of a letter, of one that is not wanted nothing: letters may
+/// be large, and are not kept. A marker comes after what it marks, so that of every letter found it is known whether it was
+/// sent back.
 ///
 /// # Errors
 /// There is no such topic, or a partition can't be read.
-pub async fn survey(
+pub async fn survey<T>(
     cluster: &Cluster,
     topic: &str,
     limits: Limits,
-    mut keep: impl FnMut(&Letter) -> bool,
-) -> Result<Survey, KafkaError> {
+    mut take: impl FnMut(&Letter) -> Option<T>,
+) -> Result<Survey<T>, KafkaError> {
     let started = Instant::now();
     let led: Vec<TopicPartition> = topics::layout_of(cluster, topic).await?.led().collect();
     let mut open: Vec<(i32, std::ops::Range<i64>)> =
         topics::ranges(cluster, &led).await?.into_iter().map(|(key, range)| (key.partition, range)).collect();
-    let mut survey = Survey { total: open.iter().map(|(_, range)| range.end - range.start).sum(), ..Survey::default() };
-    let mut bytes = 0;
+    let total = open.iter().map(|(_, range)| range.end - range.start).sum();
+    let mut survey = Survey { found: Vec::new(), sent_back: HashSet::new(), scanned: 0, total };
     loop {
         open.retain(|(_, range)| !range.is_empty());
         let left = limits.offsets - survey.scanned;
-        if open.is_empty() || left <= 0 || bytes >= limits.bytes || started.elapsed() >= limits.time {
+        if open.is_empty() || left <= 0 || started.elapsed() >= limits.time {
             break;
         }
         let share = left / i64::try_from(open.len()).unwrap_or(i64::MAX);
@@ -90,37 +104,42 @@ pub async fn survey(
                 to: Some(window.end),
             });
         }
-        for letter in survey.read(cluster, topic, windows).await? {
-            if keep(&letter) {
-                bytes += size(&letter);
-                survey.letters.push(letter);
-            }
-        }
+        survey.read(cluster, topic, windows, &mut take).await?;
     }
-    survey.letters.sort_by_key(|letter| std::cmp::Reverse((letter.timestamp, letter.partition, letter.offset)));
+    for found in &mut survey.found {
+        found.sent_back = survey.sent_back.contains(&(found.partition, found.offset));
+    }
+    survey.found.sort_by_key(|found| std::cmp::Reverse((found.timestamp, found.partition, found.offset)));
     Ok(survey)
 }
 
-impl Survey {
-    /// The letters in some parts of partitions; markers are taken note of.
-    async fn read(&mut self, cluster: &Cluster, topic: &str, windows: Vec<Range>) -> Result<Vec<Letter>, KafkaError> {
+impl<T> Survey<T> {
+    /// Looks at some parts of partitions.
+    async fn read(
+        &mut self,
+        cluster: &Cluster,
+        topic: &str,
+        windows: Vec<Range>,
+        take: &mut impl FnMut(&Letter) -> Option<T>,
+    ) -> Result<(), KafkaError> {
         let partitions: Vec<i32> = windows.iter().map(|window| window.partition).collect();
         let mut scan = Scan::start(cluster, windows, &ScanOptions::default());
-        let mut letters = Vec::new();
         while let Some(chunk) = scan.next().await {
             let chunk = chunk?;
             let partition = partitions[chunk.range];
             for record in chunk.records.iter().filter(|record| !record.aborted) {
-                match Letter::read(topic, partition, record) {
-                    Some(letter) => letters.push(letter),
-                    None => {
-                        let offsets = marked(&headers(record)).unwrap_or_default();
-                        self.sent_back.extend(offsets.into_iter().map(|offset| (partition, offset)));
-                    }
+                let Some(letter) = Letter::read(topic, partition, record) else {
+                    let offsets = marked(&headers(record)).unwrap_or_default();
+                    self.sent_back.extend(offsets.into_iter().map(|offset| (partition, offset)));
+                    continue;
+                };
+                if let Some(taken) = take(&letter) {
+                    let Letter { offset, timestamp, .. } = letter;
+                    self.found.push(Found { partition, offset, timestamp, sent_back: false, taken });
                 }
             }
         }
-        Ok(letters)
+        Ok(())
     }
 }
 
@@ -131,11 +150,4 @@ impl Survey {
 pub async fn find(cluster: &Cluster, topic: &str, partition: i32, offset: i64) -> Result<Option<Letter>, KafkaError> {
     let found = fetch::record(cluster, topic, partition, offset).await?;
     Ok(found.and_then(|record| Letter::read(topic, partition, &record)))
-}
-
-/// Bytes of a letter, about.
-fn size(letter: &Letter) -> usize {
-    let length = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
-    let headers: usize = letter.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
-    length(&letter.key) + length(&letter.value) + headers
 }
