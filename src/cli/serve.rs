@@ -12,7 +12,7 @@ use warp::Filter;
 use super::embedded::Servers;
 use super::members::Members;
 use super::{Status, shutdown, start};
-use crate::apps::{self, App};
+use crate::apps::{self, App, Prefix};
 use crate::config::{ConsoleMode, Settings};
 use crate::console::watch::Watch;
 use crate::console::{self, Console, Guard, export};
@@ -155,7 +155,10 @@ fn with_console(
     let Some(watch) = watch.filter(|_| mode != ConsoleMode::Off) else { return routes };
     let loopback = settings.listen.ip().is_loopback();
     let (defaults, guard) = (settings.topics.clone(), Guard::new(mode, loopback));
-    routes.or(console::routes(Console { cluster, defaults, guard, watch, site, shutdown: stop.clone() }))
+    let prefix = Prefix(settings.topic_prefix.clone());
+    let projections = apps::groups().map(|group| prefix.apply(group.name)).collect();
+    let shutdown = stop.clone();
+    routes.or(console::routes(Console { cluster, defaults, guard, watch, projections, site, shutdown }))
 }
 
 /// What there is to go to.

@@ -51,6 +51,8 @@ pub struct Console {
     pub guard: Guard,
     /// The cluster as it was a moment ago.
     pub watch: Watch,
+    /// Groups that keep where they are beside their state, and not in Kafka.
+    pub projections: Vec<String>,
     /// What the site has besides.
     pub site: Arc<[Part]>,
     /// Cancelled when the process is asked to end: streams end with it.
@@ -94,6 +96,7 @@ mod tests {
             defaults: Default::default(),
             guard,
             watch,
+            projections: Vec::new(),
             site: Arc::default(),
             shutdown: stopped,
         })
