@@ -43,7 +43,7 @@ embedded() {
         sleep 0.1
         address=$(sed -nE 's/.* kafka="([^"]+)".*/\1/p' "$log")
     done
-    KBOARD_TEST_SERVERS=embedded KBOARD_TEST_KAFKA=$address cargo test --locked --no-fail-fast --test board \
+    KBOARD_TEST_SERVERS=embedded KBOARD_TEST_KAFKA=$address cargo test --locked --no-fail-fast --test board --test fetch \
         --test stream --test projection --test replay --test groups --test produce --test consume_print --test faults \
         -- --skip aborted_transactions
     status=$?

@@ -7,6 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::kboard::config::{KafkaSettings, Sasl, SaslMechanism, Tls};
+use ::kboard::kafka::fetch::{FetchOptions, fetch};
+use ::kboard::kafka::{Cluster, KafkaError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use support::{Broker, Kboard, RedisServer, eventually, kboard, ports, tools};
 
@@ -123,6 +126,37 @@ async fn a_secured_kafka_and_redis_serve_a_board() {
     let log = board.process().log();
     assert!(!log.contains(PASSWORD), "a password in the log");
     drop(broker);
+}
+
+#[tokio::test]
+async fn a_secured_kafka_is_read_at_log_speed() {
+    let certificates = Certificates::make();
+    let (broker, kafka) = broker(&certificates).await;
+    let made = kboard::run(&["topics", "create", "secret", "--partitions", "1", "--kafka", &broker.address()]).await;
+    assert!(made.status.success(), "{made:?}");
+    tools::kcat(&broker.address(), &["-P", "-t", "secret"], "one\ntwo\n").await;
+    let read = async |mechanism, password: &str, ca: &str| {
+        let cluster = Cluster::new(KafkaSettings {
+            bootstrap: vec![kafka.clone()],
+            tls: Some(Tls {
+                ca: Some(certificates.path(ca)),
+                identity: Some((certificates.path("client.crt"), certificates.path("client.key"))),
+            }),
+            sasl: Some(Sasl { mechanism, username: "alice".to_owned(), password: password.to_owned() }),
+            session_timeout: SOON,
+        });
+        let fetched = fetch(&cluster, "secret", 0, 0, &FetchOptions::default()).await?;
+        Ok::<_, KafkaError>(fetched.records.len())
+    };
+    for mechanism in [SaslMechanism::Plain, SaslMechanism::ScramSha256, SaslMechanism::ScramSha512] {
+        assert_eq!(read(mechanism, PASSWORD, "ca.pem").await.unwrap(), 2, "{mechanism:?}");
+        let refused = read(mechanism, "wrong password", "ca.pem").await.unwrap_err();
+        let reason = refused.to_string();
+        assert!(!refused.is_retriable() && reason.contains("authentication") && reason.contains("alice"), "{reason}");
+        assert!(!reason.contains("wrong password"), "{reason}");
+    }
+    let stranger = read(SaslMechanism::Plain, PASSWORD, "client.crt").await.unwrap_err().to_string();
+    assert!(stranger.to_lowercase().contains("certificate"), "{stranger}");
 }
 
 #[tokio::test]

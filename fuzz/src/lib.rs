@@ -3,9 +3,11 @@
 
 pub mod batch;
 pub mod connection;
+pub mod decode;
 pub mod journal;
 pub mod recovery;
 pub mod request;
+pub mod search;
 
 use std::path::Path;
 
@@ -27,12 +29,14 @@ pub struct Target {
 }
 
 /// All of them, but for what only nightly's build may see: the board's parsers, whose unit tests do the same.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "batch", run: batch::run, seeds: batch::seeds },
     Target { name: "connection", run: connection::run, seeds: connection::seeds },
+    Target { name: "decode", run: decode::run, seeds: decode::seeds },
     Target { name: "journal", run: journal::run, seeds: journal::seeds },
     Target { name: "recovery", run: recovery::run, seeds: recovery::seeds },
     Target { name: "request", run: request::run, seeds: request::seeds },
+    Target { name: "search", run: search::run, seeds: search::seeds },
 ];
 
 /// The time of all appends.

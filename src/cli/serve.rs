@@ -14,6 +14,7 @@ use super::members::Members;
 use super::{Status, shutdown, start};
 use crate::apps::{self, App, Prefix};
 use crate::config::{ConsoleMode, Settings};
+use crate::console::runs::Runs;
 use crate::console::watch::Watch;
 use crate::console::{self, Console, Guard, export};
 use crate::kafka::Cluster;
@@ -157,8 +158,8 @@ fn with_console(
     let (defaults, guard) = (settings.topics.clone(), Guard::new(mode, loopback));
     let prefix = Prefix(settings.topic_prefix.clone());
     let projections = apps::groups().map(|group| prefix.apply(group.name)).collect();
-    let shutdown = stop.clone();
-    routes.or(console::routes(Console { cluster, defaults, guard, watch, projections, site, shutdown }))
+    let (runs, shutdown) = (Runs::default(), stop.clone());
+    routes.or(console::routes(Console { cluster, defaults, guard, watch, projections, runs, site, shutdown }))
 }
 
 /// What there is to go to.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use warp::http::StatusCode;
 use warp::http::header::{HeaderValue, LOCATION};
 use warp::reply::Response;
@@ -90,7 +91,7 @@ pub fn page(request: &Request, status: StatusCode, page: &impl askama::Template)
 
 /// Sends the browser to `location`, where the next page says what was done.
 pub fn done(location: &str, notice: &str) -> Response {
-    let encoded = percent_encoding::utf8_percent_encode(notice, percent_encoding::NON_ALPHANUMERIC);
+    let encoded = utf8_percent_encode(notice, NON_ALPHANUMERIC);
     let response = reply::bytes(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", "");
     // Addresses are made of our own templates and encoded segments.
     let location = HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static("/console"));
@@ -105,9 +106,12 @@ fn notice_of(request: &Request) -> Option<String> {
     (!decoded.is_empty()).then(|| decoded.into_owned())
 }
 
+/// What of ASCII a segment of a path holds only encoded.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// `text` as one segment of a path.
 pub fn segment(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 #[derive(askama::Template)]

@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use std::borrow::Borrow;
+
 use indicatif::{HumanBytes, HumanCount};
 use jiff::Timestamp;
 
@@ -8,27 +10,55 @@ use crate::time;
 /// What is shown where something is not known.
 pub const UNKNOWN: &str = "–";
 
+/// A whole number, or a reference to one, as templates have them.
+pub trait Number {
+    /// Its value; the largest there is where it is larger.
+    fn value(&self) -> i64;
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {
+        $(impl Number for $number {
+            fn value(&self) -> i64 {
+                i64::try_from(*self).unwrap_or(i64::MAX)
+            }
+        })*
+    };
+}
+
+numbers!(i32, i64, u32, u64, usize);
+
+impl<T: Number> Number for &T {
+    fn value(&self) -> i64 {
+        (**self).value()
+    }
+}
+
 /// `1,234,567`.
-pub fn count(number: impl TryInto<i64>) -> String {
-    let number = number.try_into().unwrap_or(i64::MAX);
+pub fn count(number: impl Number) -> String {
+    let number = number.value();
     let digits = HumanCount(number.unsigned_abs());
     if number < 0 { format!("−{digits}") } else { digits.to_string() }
 }
 
 /// `1,234,567`, or what stands for the unknown.
-pub fn maybe_count(number: Option<impl TryInto<i64>>) -> String {
-    number.map_or_else(|| UNKNOWN.to_owned(), count)
+pub fn maybe_count<T: Number>(number: impl Borrow<Option<T>>) -> String {
+    number.borrow().as_ref().map_or_else(|| UNKNOWN.to_owned(), count)
 }
 
 /// `1 record`, `1,234 records`.
-pub fn counted(number: impl TryInto<i64>, noun: &str) -> String {
-    let number = number.try_into().unwrap_or(i64::MAX);
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+pub fn counted(number: impl Number, noun: &str) -> String {
+    format!("{} {noun}{}", count(&number), if number.value() == 1 { "" } else { "s" })
+}
+
+/// `1.21 MiB`.
+pub fn bytes(bytes: impl Number) -> String {
+    HumanBytes(bytes.value().unsigned_abs()).to_string()
 }
 
 /// `1.21 MiB`, or what stands for the unknown.
-pub fn size(bytes: Option<u64>) -> String {
-    bytes.map_or_else(|| UNKNOWN.to_owned(), |bytes| HumanBytes(bytes).to_string())
+pub fn size(size: impl Borrow<Option<u64>>) -> String {
+    size.borrow().map_or_else(|| UNKNOWN.to_owned(), bytes)
 }
 
 /// A length of time in milliseconds: `7d`, `1h 30m`, `250 ms`.
@@ -62,12 +92,14 @@ pub fn rate(rate: Option<f64>) -> String {
 }
 
 /// A moment, exactly, for machines: `2026-01-31T12:00:00.123Z`.
-pub fn iso(millis: i64) -> String {
+pub fn iso(millis: impl Number) -> String {
+    let millis = millis.value();
     Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |time| format!("{time:.3}"))
 }
 
 /// A moment, exactly, for people: `2026-01-31 12:00:00.123 UTC`.
-pub fn moment(millis: i64) -> String {
+pub fn moment(millis: impl Number) -> String {
+    let millis = millis.value();
     match Timestamp::from_millisecond(millis) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S.%3f UTC").to_string(),
         Err(_) => format!("{millis} ms"),
@@ -103,8 +135,8 @@ mod tests {
 
     #[test]
     fn moments_have_their_zone() {
-        assert_eq!(iso(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
-        assert_eq!(moment(1_700_000_000_123), "2023-11-14 22:13:20.123 UTC");
+        assert_eq!(iso(1_700_000_000_123_i64), "2023-11-14T22:13:20.123Z");
+        assert_eq!(moment(1_700_000_000_123_i64), "2023-11-14 22:13:20.123 UTC");
         assert_eq!(moment(i64::MAX), "9223372036854775807 ms");
     }
 }

@@ -6,25 +6,36 @@
 //!
 //! - [`route`], [`request`], [`refusal`]: the table, what a handler is given, and what it says when it can't.
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
-//! - [`frame`]: what all pages share: the section, notices.
-//! - [`openapi`]: the document of the API.
-//! - [`form`], [`human`], [`chart`]: what forms send, numbers as people read them, lines over time.
+//! - [`frame`]: what all pages share: the section, notices; [`form`], [`human`], [`chart`]: what forms send, numbers as people
+//!   read them, lines over time.
 //! - [`overview`], [`groups`]: the dashboard; consumer groups.
-//! - [`export`]: the same for Prometheus.
-//! - [`watch`]: the cluster as it is, looked at every few seconds.
+//! - [`topics`]: topics and what can be done with them.
+//! - [`messages`]: the records of a topic: pages, search, live, export; [`filter`]: the search language; [`decode`]: what is
+//!   shown of bytes.
+//! - [`produce`]: writing records; [`runs`]: work that goes on while one looks at it.
+//! - [`dead_letters`]: what could not be handled, and the ways back.
+//! - [`openapi`]: the document of the API.
+//! - [`watch`]: the cluster as it is, looked at every few seconds; [`export`]: the same for Prometheus.
 
 pub mod chart;
+pub mod dead_letters;
+pub mod decode;
 pub mod export;
+pub mod filter;
 pub mod form;
 pub mod frame;
 pub mod groups;
 pub mod guard;
 pub mod human;
+pub mod messages;
 pub mod openapi;
 pub mod overview;
+pub mod produce;
 pub mod refusal;
 pub mod request;
 pub mod route;
+pub mod runs;
+pub mod topics;
 pub mod watch;
 
 use std::sync::Arc;
@@ -36,6 +47,7 @@ use crate::kafka::Cluster;
 use crate::web::{Part, Routes};
 pub use guard::Guard;
 use route::Route;
+use runs::Runs;
 use watch::Watch;
 
 /// Where its pages begin.
@@ -53,6 +65,8 @@ pub struct Console {
     pub watch: Watch,
     /// Groups that keep where they are beside their state, and not in Kafka.
     pub projections: Vec<String>,
+    /// Work that goes on.
+    pub runs: Runs,
     /// What the site has besides.
     pub site: Arc<[Part]>,
     /// Cancelled when the process is asked to end: streams end with it.
@@ -66,7 +80,16 @@ pub fn routes(console: Console) -> Routes {
 
 /// Every address of the console.
 fn table() -> Vec<Route> {
-    let areas = [guard::routes(), overview::routes(), groups::routes()];
+    let areas = [
+        guard::routes(),
+        overview::routes(),
+        topics::routes(),
+        messages::routes(),
+        groups::routes(),
+        produce::routes(),
+        dead_letters::routes(),
+        runs::routes(),
+    ];
     let mut table: Vec<Route> = areas.into_iter().flatten().collect();
     table.push(openapi::route(&table));
     table
@@ -97,6 +120,7 @@ mod tests {
             guard,
             watch,
             projections: Vec::new(),
+            runs: Runs::default(),
             site: Arc::default(),
             shutdown: stopped,
         })

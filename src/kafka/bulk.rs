@@ -3,8 +3,9 @@
 //! The outcome is taken where the client learns it, in its acknowledgement callback: no task and no future waits for
 //! each record, and a record's latency is its own, not that of the record before it in a queue.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::partition::{Chooser, Partitioner};
 use super::{Cluster, KafkaError, lookup};
+use crate::clock::now_ms;
 
 /// The size a batch may grow to while the one before it is on its way.
 const BATCH_BYTES: usize = 512 * 1024;
@@ -27,6 +29,19 @@ const BATCH_BYTES: usize = 512 * 1024;
 const BUFFER_BYTES: usize = 16 * 1024 * 1024;
 /// The longest latency told apart, in microseconds: ten minutes.
 const MAX_LATENCY: u64 = 600_000_000;
+/// How many of the records acknowledged last are remembered with their places.
+const RECENT: usize = 20;
+
+/// Which replicas must have a record, by name: none, the leader, or all in sync.
+pub const ACKS: &[(&str, Acks)] = &[("0", Acks::None), ("1", Acks::Leader), ("all", Acks::All)];
+/// How batches may be compressed, by name.
+pub const COMPRESSIONS: &[(&str, Compression)] = &[
+    ("none", Compression::None),
+    ("gzip", Compression::Gzip),
+    ("snappy", Compression::Snappy),
+    ("lz4", Compression::Lz4),
+    ("zstd", Compression::Zstd),
+];
 
 /// How to send.
 #[derive(Clone, Debug)]
@@ -54,6 +69,10 @@ pub struct BulkRecord {
     pub value: Option<Bytes>,
     /// The headers, in order; names may repeat, values may be null.
     pub headers: Vec<(String, Option<Bytes>)>,
+    /// The partition it must go to; overrides [`BulkOptions::partition`].
+    pub partition: Option<i32>,
+    /// Its time, in milliseconds since the epoch; the moment of sending when `None`.
+    pub timestamp: Option<i64>,
 }
 
 impl BulkRecord {
@@ -73,12 +92,24 @@ pub struct Failure {
     pub reason: String,
 }
 
+/// Where an acknowledged record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset; `None` when the broker did not tell it.
+    pub offset: Option<i64>,
+    /// Its time, in milliseconds since the epoch.
+    pub timestamp: i64,
+}
+
 /// Sends records to one topic.
 pub struct BulkProducer {
     topic: String,
     producer: Producer,
     chooser: Chooser,
     partition: Option<i32>,
+    partitions: i32,
     outcomes: Arc<Outcomes>,
     /// Who asks the brokers whether they are through, where they answer for no record.
     unanswered: Option<(AdminClient, Vec<TopicPartition>)>,
@@ -124,7 +155,8 @@ impl BulkProducer {
             let named = partitions.into_iter().map(|number| TopicPartition::new(&*topic, number));
             (kafka.admin(), named.collect())
         });
-        Ok((Self { topic, producer, chooser, partition, outcomes, unanswered }, failed))
+        let partitions = i32::try_from(count).unwrap_or(i32::MAX);
+        Ok((Self { topic, producer, chooser, partition, partitions, outcomes, unanswered }, failed))
     }
 
     /// Queues a record under the caller's number for it; waits while Kafka is behind by [`BUFFER_BYTES`].
@@ -133,13 +165,20 @@ impl BulkProducer {
     /// A dropped call sent nothing, and counts as a failure.
     pub async fn send(&mut self, index: u64, record: BulkRecord) {
         let bytes = record.bytes();
+        if let Some(partition) = record.partition.filter(|partition| !(0..self.partitions).contains(partition)) {
+            let reason = format!("there is no partition {partition}: the topic has {}", self.partitions);
+            return self.outcomes.reject(index, reason);
+        }
+        let timestamp = record.timestamp.unwrap_or_else(now_ms);
         let mut outgoing = Record::new(self.topic.as_str(), Bytes::new());
         outgoing.key = record.key;
         outgoing.value = record.value;
         outgoing.headers = record.headers;
-        outgoing.partition = self.partition.or_else(|| self.chooser.choose(bytes));
+        outgoing.timestamp = Some(timestamp);
+        outgoing.partition = record.partition.or(self.partition).or_else(|| self.chooser.choose(bytes));
         self.outcomes.index.store(index, Ordering::Relaxed);
         self.outcomes.bytes.store(bytes as u64, Ordering::Relaxed);
+        self.outcomes.timestamp.store(timestamp, Ordering::Relaxed);
         // The outcome, this one's included, is heard in the callback; the handle would be the same a second time.
         drop(self.producer.enqueue(outgoing).await);
     }
@@ -164,11 +203,12 @@ impl BulkProducer {
 
 /// Counts and latencies of the records sent so far.
 ///
-/// `index` and `bytes` are those of the record that [`BulkProducer::send`], which takes one at a time, is queueing; the
+/// `index`, `bytes` and `timestamp` are those of the record that [`BulkProducer::send`], which takes one at a time, is queueing; the
 /// callback runs within it.
 pub struct Outcomes {
     index: AtomicU64,
     bytes: AtomicU64,
+    timestamp: AtomicI64,
     tally: Mutex<Tally>,
     failures: mpsc::UnboundedSender<Failure>,
     timeout: Duration,
@@ -186,8 +226,8 @@ pub struct Tally {
     pub failed: u64,
     /// From queueing to acknowledgement, in microseconds.
     pub latency: Histogram<u64>,
-    /// Where the last acknowledged record went: partition, and offset when the broker told it.
-    pub last: Option<(i32, Option<i64>)>,
+    /// Where the records are that were acknowledged last, the newest at the end.
+    pub recent: VecDeque<Placement>,
     last_success: Instant,
 }
 
@@ -195,6 +235,7 @@ pub struct Tally {
 struct UnderWay {
     index: u64,
     bytes: u64,
+    timestamp: i64,
     since: Instant,
 }
 
@@ -202,10 +243,12 @@ impl Outcomes {
     fn new(timeout: Duration, failures: mpsc::UnboundedSender<Failure>) -> Self {
         let latency = Histogram::new_with_max(MAX_LATENCY, 3)
             .unwrap_or_else(|_| unreachable!("constant bounds that hdrhistogram accepts"));
-        let tally = Tally { sent: 0, bytes: 0, failed: 0, latency, last: None, last_success: Instant::now() };
+        let recent = VecDeque::with_capacity(RECENT);
+        let tally = Tally { sent: 0, bytes: 0, failed: 0, latency, recent, last_success: Instant::now() };
         Self {
             index: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            timestamp: AtomicI64::new(0),
             tally: Mutex::new(tally),
             failures,
             timeout,
@@ -242,7 +285,15 @@ impl Outcomes {
         tally.sent += 1;
         tally.bytes += record.bytes;
         tally.latency.saturating_record(micros);
-        tally.last = Some((metadata.partition, metadata.is_success().then_some(metadata.offset)));
+        if tally.recent.len() == RECENT {
+            tally.recent.pop_front();
+        }
+        tally.recent.push_back(Placement {
+            partition: metadata.partition,
+            offset: metadata.is_success().then_some(metadata.offset),
+            // A broker tells the time only where it is the broker's own.
+            timestamp: if metadata.timestamp > 0 { metadata.timestamp } else { record.timestamp },
+        });
         tally.last_success = now;
     }
 
@@ -275,6 +326,7 @@ impl ProducerInterceptor for Outcomes {
         context.insert(UnderWay {
             index: self.index.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
+            timestamp: self.timestamp.load(Ordering::Relaxed),
             since: Instant::now(),
         });
         Ok(())

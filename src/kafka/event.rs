@@ -17,6 +17,8 @@ pub const TRACE_ID: &str = "x-trace-id";
 pub const SOURCE: &str = "x-source";
 /// When the event happened, in milliseconds since the epoch.
 pub const TIMESTAMP: &str = "x-timestamp";
+/// How often the record was sent back to its topic after it had failed.
+pub const RETRY_COUNT: &str = "x-retry-count";
 /// The W3C trace context (<https://www.w3.org/TR/trace-context/>).
 pub const TRACEPARENT: &str = "traceparent";
 /// What makes a repeated request the same one; a projection shows it once.

@@ -10,7 +10,7 @@ use rskafka::chrono::{DateTime, Utc};
 use rskafka::client::error::{Error, ProtocolError};
 use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling};
 
-use super::{Cluster, KafkaError};
+use super::{Cluster, KafkaError, lookup};
 use crate::backoff::Backoff;
 
 /// How long the broker may wait for data that isn't there; reads stay below the end of the log, so it has it.
@@ -18,6 +18,8 @@ const MAX_WAIT_MS: i32 = 500;
 
 /// How long a leader may take to have what it is known to have.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The least that a read may ask for.
+const LEAST_BYTES: i32 = 2;
 /// Records that are read at once where rskafka can't.
 const CAREFUL_RECORDS: i32 = 1_000;
 
@@ -65,6 +67,30 @@ pub async fn open_partition(cluster: &Cluster, topic: &str, partition: i32) -> R
     let client =
         cluster.reading().await?.partition_client(topic, partition, UnknownTopicHandling::Error).await.map_err(read)?;
     Ok(PartitionLog { cluster: cluster.clone(), topic: topic.into(), partition, client: Arc::new(client) })
+}
+
+/// The record of `topic` at this place; `None` when there is none.
+///
+/// # Errors
+/// When there is no such topic or partition, or its leader doesn't answer.
+pub async fn record(
+    cluster: &Cluster,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<Option<ConsumerRecord>, KafkaError> {
+    let partitions = lookup::partitions(cluster.producing().await?, topic).await?;
+    if !partitions.contains(&partition) {
+        let count = partitions.len();
+        return Err(KafkaError::UnknownPartition { topic: topic.to_owned(), partition, count });
+    }
+    let log = open_partition(cluster, topic, partition).await?;
+    if !(log.start().await?..log.end().await?).contains(&offset) {
+        return Ok(None);
+    }
+    // One record is wanted, and brokers send its whole batch however little is asked for.
+    let chunk = log.read(offset, offset + 1, LEAST_BYTES).await?;
+    Ok(chunk.records.into_iter().find(|record| record.offset == offset))
 }
 
 impl std::fmt::Debug for PartitionLog {

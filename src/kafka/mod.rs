@@ -10,9 +10,11 @@
 //! - [`fetch`]: reads any topic by offset at log speed, to look into it.
 //! - [`log`]: partition reads by offset, for history and replays.
 //! - [`lookup`]: finds topics by name or pattern, and their partitions.
+//! - [`pace`]: a steady rate.
 //! - [`partition`]: which partition a record goes to.
 //! - [`producer`]: acknowledged, idempotent, bounded writes.
 //! - [`reader`]: reads topics to show them.
+//! - [`record_json`]: a record as a line of JSON, written and read.
 //! - [`replay`]: rebuilding a state from the log.
 //! - [`wire`]: the protocol, for [`fetch`].
 
@@ -26,9 +28,11 @@ pub mod event;
 pub mod fetch;
 pub mod log;
 pub mod lookup;
+pub mod pace;
 pub mod partition;
 pub mod producer;
 pub mod reader;
+pub mod record_json;
 pub mod replay;
 pub mod wire;
 

@@ -17,6 +17,14 @@ pub enum Partitioner {
     Random,
 }
 
+/// All of them with their names.
+pub const PARTITIONERS: &[(&str, Partitioner)] = &[
+    ("murmur2", Partitioner::Murmur2),
+    ("round-robin", Partitioner::RoundRobin),
+    ("sticky", Partitioner::Sticky),
+    ("random", Partitioner::Random),
+];
+
 /// Chooses partitions of one topic, record by record.
 #[derive(Debug)]
 pub struct Chooser {

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use crc32c::crc32c_append;
 
 use super::varint::Input;
-use super::{Batch, Compression, FORMAT, HEADER, Header, Headers, MIN_LENGTH, OVERHEAD};
+use super::{Batch, Compression, FORMAT, HEADER, Header, Headers, MIN_LENGTH, OVERHEAD, field};
 use super::{Record, TimestampType, Unreadable};
 
 /// What is found in a log.
@@ -97,8 +97,12 @@ impl Decoder {
             next = next.max(header.next_offset());
             rest = behind;
         }
-        // The beginning of a batch, or a message of an older format, which is shorter than a header.
-        rest.get(super::field::MAGIC).is_none_or(|&format| format == FORMAT).then_some(next)
+        // What is left may be the beginning of a batch; or all of something that is shorter than a header.
+        let is_cut = match frame(rest) {
+            Some((format, length)) => format == FORMAT && length >= MIN_LENGTH,
+            None => true,
+        };
+        is_cut.then_some(next)
     }
 
     /// The offset at which it goes on: the next entry isn't before it.
@@ -108,8 +112,7 @@ impl Decoder {
 
     /// Begins the next batch. `None` when there is no whole one left.
     fn open_next(&mut self) -> Option<Result<(), Unreadable>> {
-        let format = *self.batches.get(super::field::MAGIC)?;
-        let length = i32::from_be_bytes(*self.batches[super::field::LENGTH..].first_chunk()?);
+        let (format, length) = frame(&self.batches)?;
         let base_offset = i64::from_be_bytes(*self.batches.first_chunk()?);
         let least = if format < FORMAT { MIN_OLD_LENGTH } else { MIN_LENGTH };
         if length < least {
@@ -176,7 +179,16 @@ impl Decoder {
         Ok(())
     }
 
-    /// Passes over everything up to `last_offset`.
+    /// Passes over what is left of a batch.
+    fn spoiled(&mut self, last_offset: i64, reason: &str) -> Entry {
+        // There may be more in it than it has offsets.
+        let base_offset = self.next.min(last_offset);
+        self.next = last_offset.saturating_add(1);
+        self.open = None;
+        Entry::Unreadable(Unreadable { base_offset, last_offset, reason: reason.to_owned() })
+    }
+
+    /// Passes over everything up to `last_offset`, and one offset at least.
     fn unreadable(&mut self, last_offset: i64, reason: String) -> Unreadable {
         let base_offset = self.next;
         let last_offset = last_offset.max(base_offset);
@@ -200,8 +212,7 @@ impl Iterator for Decoder {
             let last_offset = open.header.last_offset();
             if open.left == 0 {
                 if !open.records.is_empty() {
-                    let reason = "there is more in it than its records".to_owned();
-                    return Some(Entry::Unreadable(self.unreadable(last_offset, reason)));
+                    return Some(self.spoiled(last_offset, "there is more in it than its records"));
                 }
                 self.next = self.next.max(open.header.next_offset());
                 self.open = None;
@@ -213,10 +224,7 @@ impl Iterator for Decoder {
                     self.next = record.offset + 1;
                     return Some(Entry::Record(record));
                 }
-                None => {
-                    let reason = "what should be a record is none".to_owned();
-                    return Some(Entry::Unreadable(self.unreadable(last_offset, reason)));
-                }
+                None => return Some(self.spoiled(last_offset, "what should be a record is none")),
             }
         }
     }
@@ -257,6 +265,12 @@ impl Open {
         self.records.advance(size);
         Some(found)
     }
+}
+
+/// The format and the length of what `bytes` begin with; all formats have them at the same places.
+fn frame(bytes: &[u8]) -> Option<(u8, i32)> {
+    let format = *bytes.get(field::MAGIC)?;
+    Some((format, i32::from_be_bytes(*bytes[field::LENGTH..].first_chunk()?)))
 }
 
 /// The smallest length of a message of the older formats.

@@ -154,3 +154,25 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+impl<'a> FromIterator<(&'a [u8], Option<&'a [u8]>)> for Headers {
+    fn from_iter<T: IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>>(headers: T) -> Self {
+        fn put(encoded: &mut Vec<u8>, bytes: Option<&[u8]>) {
+            let mut length = bytes.map_or(1, |bytes| 2 * bytes.len() as u64);
+            while length >= 0x80 {
+                encoded.push(length as u8 | 0x80);
+                length >>= 7;
+            }
+            encoded.push(length as u8);
+            encoded.extend_from_slice(bytes.unwrap_or_default());
+        }
+        let (mut encoded, mut count) = (Vec::new(), 0);
+        for (name, value) in headers {
+            put(&mut encoded, Some(name));
+            put(&mut encoded, value);
+            count += 1;
+        }
+        Self { encoded: encoded.into(), count }
+    }
+}

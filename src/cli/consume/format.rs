@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use krafka::{ConsumerRecord, TimestampType};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use krafka::ConsumerRecord;
+
+use crate::kafka::record_json::RecordJson;
 
 /// The tokens of a format string, for help and errors.
 pub const TOKENS: &str = "%t topic, %p partition, %o offset, %T timestamp (ms), %k key, %K its length, %s value, %S its length, %h headers, %% a %";
@@ -65,7 +64,7 @@ impl Format {
     pub fn write(&self, record: &ConsumerRecord, out: &mut Vec<u8>) -> std::io::Result<()> {
         match self {
             Self::Json => {
-                serde_json::to_writer(&mut *out, &Shown(record))?;
+                serde_json::to_writer(&mut *out, &RecordJson::from(record))?;
                 out.push(b'\n');
             }
             Self::Value => {
@@ -171,58 +170,6 @@ fn escape(chars: &mut std::str::Chars) -> Result<u8, String> {
 fn unknown(mark: char, token: Option<char>) -> String {
     let token = token.map(String::from).unwrap_or_default();
     format!("{mark}{token} means nothing; there are {TOKENS}, and \\n \\r \\t \\0 \\\\ \\xHH")
-}
-
-/// A record as JSON.
-struct Shown<'a>(&'a ConsumerRecord);
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let record = self.0;
-        let mut map = serializer.serialize_map(Some(8))?;
-        map.serialize_entry("topic", &*record.topic)?;
-        map.serialize_entry("partition", &record.partition)?;
-        map.serialize_entry("offset", &record.offset)?;
-        // Records of the first message formats have no time, which the wire says with -1.
-        map.serialize_entry("timestamp", &(record.timestamp >= 0).then_some(record.timestamp))?;
-        let appended = record.timestamp_type == TimestampType::LogAppendTime;
-        map.serialize_entry("timestamp_type", if appended { "append" } else { "create" })?;
-        map.serialize_entry("key", &record.key.as_deref().map(Text))?;
-        map.serialize_entry("value", &record.value.as_deref().map(Text))?;
-        map.serialize_entry("headers", &Headers(&record.headers))?;
-        map.end()
-    }
-}
-
-/// Bytes as a string, or `{"base64": …}` when they are not UTF-8.
-struct Text<'a>(&'a [u8]);
-
-impl Serialize for Text<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(self.0) {
-            Ok(text) => serializer.serialize_str(text),
-            Err(_) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("base64", &STANDARD.encode(self.0))?;
-                map.end()
-            }
-        }
-    }
-}
-
-/// A list, not an object: names may repeat, and their order counts.
-struct Headers<'a>(&'a krafka::Headers);
-
-impl Serialize for Headers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(serde::Serialize)]
-        struct Header<'a> {
-            key: &'a str,
-            value: Option<Text<'a>>,
-        }
-        let headers = self.0.iter().map(|(key, value)| Header { key, value: value.as_deref().map(Text) });
-        serializer.collect_seq(headers)
-    }
 }
 
 #[cfg(test)]

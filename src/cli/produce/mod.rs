@@ -15,14 +15,15 @@ use krafka::producer::Acks;
 use tokio_util::sync::CancellationToken;
 
 use self::report::{Progress, Summary};
-use self::source::{Pace, Shape, Source};
+use self::source::{Shape, Source};
 use super::output::{self, Format};
 use super::{Status, shutdown};
 use crate::apps::{self, Prefix};
 use crate::config::{Settings, parse_duration};
 use crate::kafka::Cluster;
-use crate::kafka::bulk::{BulkOptions, BulkProducer};
-use crate::kafka::partition::Partitioner;
+use crate::kafka::bulk::{ACKS, BulkOptions, BulkProducer, COMPRESSIONS};
+use crate::kafka::pace::Pace;
+use crate::kafka::partition::{PARTITIONERS, Partitioner};
 
 /// What is in flight gets this long after Ctrl-C.
 const LAST_CALL: Duration = Duration::from_millis(3_500);
@@ -102,21 +103,6 @@ pub struct Args {
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
 }
-
-const PARTITIONERS: &[(&str, Partitioner)] = &[
-    ("murmur2", Partitioner::Murmur2),
-    ("round-robin", Partitioner::RoundRobin),
-    ("sticky", Partitioner::Sticky),
-    ("random", Partitioner::Random),
-];
-const ACKS: &[(&str, Acks)] = &[("0", Acks::None), ("1", Acks::Leader), ("all", Acks::All)];
-const COMPRESSIONS: &[(&str, Compression)] = &[
-    ("none", Compression::None),
-    ("gzip", Compression::Gzip),
-    ("snappy", Compression::Snappy),
-    ("lz4", Compression::Lz4),
-    ("zstd", Compression::Zstd),
-];
 
 /// Takes one of the names of `table`, for what it stands for.
 fn one_of<T: Copy + Send + Sync + 'static>(table: &'static [(&'static str, T)]) -> impl TypedValueParser<Value = T> {

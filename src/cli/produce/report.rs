@@ -119,7 +119,7 @@ impl Summary {
         let millis = |micros: u64| micros as f64 / 1_000.0;
         let quantile = |quantile| millis(tally.latency.value_at_quantile(quantile));
         // Where one record went is worth knowing; where the last of many went is not.
-        let place = tally.last.filter(|_| tally.sent == 1);
+        let place = tally.recent.back().filter(|_| tally.sent == 1);
         Self {
             topic: topic.to_owned(),
             records: tally.sent,
@@ -134,8 +134,8 @@ impl Summary {
                 p99: quantile(0.99),
                 max: millis(tally.latency.max()),
             },
-            partition: place.map(|(partition, _)| partition),
-            offset: place.and_then(|(_, offset)| offset),
+            partition: place.map(|place| place.partition),
+            offset: place.and_then(|place| place.offset),
         }
     }
 

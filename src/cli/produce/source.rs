@@ -1,14 +1,12 @@
 //! Where the records of `kboard produce` come from: one value over and over, the lines of stdin, or an app's generator.
 
 use std::io::{self, Read};
-use std::time::Duration;
 
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::apps::Generator;
 use crate::kafka::bulk::BulkRecord;
@@ -66,6 +64,7 @@ impl Shape {
             key: key.or_else(|| self.key.clone()).filter(filled),
             value: Some(value).filter(filled),
             headers: self.headers.clone(),
+            ..BulkRecord::default()
         }
     }
 
@@ -107,7 +106,13 @@ impl Source {
             Self::Repeated(record) => Ok(Some(Ok(record.clone()))),
             Self::Generated { generator, random } => {
                 let made = generator(random.as_mut());
-                Ok(Some(Ok(BulkRecord { key: made.key, value: Some(made.value), headers: made.headers })))
+                let record = BulkRecord {
+                    key: made.key,
+                    value: Some(made.value),
+                    headers: made.headers,
+                    ..BulkRecord::default()
+                };
+                Ok(Some(Ok(record)))
             }
             Self::Lines { batches, batch, shape } => loop {
                 if let Some(line) = batch.next() {
@@ -167,33 +172,6 @@ fn split(text: Bytes) -> Vec<Bytes> {
     lines
 }
 
-/// Spaces records evenly: each has its due time, and what is late is made up for, up to a point.
-pub struct Pace {
-    interval: Duration,
-    due: Instant,
-}
-
-/// After a longer delay than this the pace starts anew, rather than in a burst.
-const CATCH_UP: Duration = Duration::from_secs(1);
-
-impl Pace {
-    /// `rate` records a second, the first at once.
-    pub fn new(rate: f64) -> Self {
-        Self { interval: Duration::from_secs_f64(1.0 / rate), due: Instant::now() }
-    }
-
-    /// Waits until the next record is due.
-    pub async fn tick(&mut self) {
-        let now = Instant::now();
-        if self.due > now {
-            tokio::time::sleep_until(self.due).await;
-        } else if now - self.due > CATCH_UP {
-            self.due = now;
-        }
-        self.due += self.interval;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,16 +223,5 @@ mod tests {
         shape.empty_is_null = true;
         let record = shape.line(":".into()).unwrap();
         assert_eq!((record.key, record.value), (None, None));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_pace_is_even_and_does_not_drift() {
-        let start = Instant::now();
-        let mut pace = Pace::new(2_000.0);
-        for _ in 0..=4_000 {
-            pace.tick().await;
-        }
-        let elapsed = start.elapsed();
-        assert!(elapsed >= Duration::from_secs(2) && elapsed < Duration::from_millis(2_010), "{elapsed:?}");
     }
 }

@@ -1,13 +1,14 @@
 //! Administration: topics as they should be, topics and groups as they are, and the way from one to the other.
 //!
 //! - [`ensure`]: creates the topics that are missing, for `serve`.
-//! - [`brokers`]: brokers as they are; [`topics`], [`settings`]: topics as they are.
+//! - [`brokers`]: brokers as they are; [`topics`], [`settings`]: topics as they are; [`clear`]: how records are removed.
 //! - [`plan`]: what would have to change, a pure function; [`apply`] carries it out.
 //! - [`groups`]: groups as they are; [`positions`]: how far they have read; [`waiting`]: how long the next record has
 //!   waited; [`reset`]: where they may go.
 
 pub mod apply;
 pub mod brokers;
+pub mod clear;
 mod described;
 pub mod ensure;
 pub mod groups;

@@ -9,6 +9,13 @@ use serde::Serialize;
 use super::{client, is_code};
 use crate::kafka::{Cluster, KafkaError};
 
+/// What becomes of old segments.
+pub const CLEANUP_POLICY: &str = "cleanup.policy";
+/// For how many milliseconds records are kept.
+pub const RETENTION_MS: &str = "retention.ms";
+/// How many bytes of a partition are kept.
+pub const RETENTION_BYTES: &str = "retention.bytes";
+
 /// Kafka's number for "set on the topic itself" among the sources of a setting.
 const SOURCE_TOPIC: i8 = 1;
 
@@ -30,6 +37,67 @@ pub struct Setting {
     /// Whether the topic has one of its own.
     #[serde(skip)]
     pub overridden: bool,
+    /// What values it has.
+    #[serde(skip)]
+    pub kind: Kind,
+    /// Whether the brokers keep the value to themselves.
+    #[serde(skip)]
+    pub sensitive: bool,
+    /// Whether no topic can have its own.
+    #[serde(skip)]
+    pub read_only: bool,
+    /// What it does, in the brokers' words; only [`documented`] asks for that.
+    #[serde(skip)]
+    pub documentation: Option<String>,
+}
+
+/// What values a setting has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Text, or what the broker is too old to tell.
+    #[default]
+    Text,
+    /// `true` or `false`.
+    Boolean,
+    /// A number.
+    Number,
+    /// Texts with commas between.
+    List,
+}
+
+impl Kind {
+    /// The kind to which Kafka gives this number.
+    fn of(number: i8) -> Self {
+        match number {
+            1 => Self::Boolean,
+            3..=6 => Self::Number,
+            7 => Self::List,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// What a topic keeps and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// What becomes of old segments: `delete`, `compact`, or both.
+    pub cleanup_policy: String,
+    /// How long records are kept, in milliseconds; `None` is for ever.
+    pub retention_ms: Option<i64>,
+    /// How large a partition may grow, in bytes; `None` is without limit.
+    pub retention_bytes: Option<i64>,
+}
+
+impl Keeping {
+    /// Whether older records of a key are removed, so that offsets are missing between those that are left.
+    pub fn is_compacted(&self) -> bool {
+        self.cleanup_policy.split(',').any(|policy| policy.trim() == "compact")
+    }
+
+    /// Whether records can be deleted by an offset.
+    pub fn deletes(&self) -> bool {
+        self.cleanup_policy.split(',').any(|policy| policy.trim() == "delete")
+    }
 }
 
 impl Setting {
@@ -52,6 +120,50 @@ pub async fn describe(
 ) -> Result<HashMap<String, Settings>, KafkaError> {
     let resources: Vec<ConfigResource> = topics.into_iter().map(ConfigResource::topic).collect();
     let options = DescribeConfigsOptions::default().include_synonyms(true);
+    let mut topics = ask(cluster, resources, options).await?;
+    add_broker_defaults(cluster, &mut topics).await?;
+    Ok(topics)
+}
+
+/// Every setting of `topic` with its documentation.
+///
+/// # Errors
+/// There is no such topic, or its settings can't be described.
+pub async fn documented(cluster: &Cluster, topic: &str) -> Result<Settings, KafkaError> {
+    let options = DescribeConfigsOptions::default().include_synonyms(true).include_documentation(true);
+    let mut topics = ask(cluster, vec![ConfigResource::topic(topic)], options).await?;
+    add_broker_defaults(cluster, &mut topics).await?;
+    topics.remove(topic).ok_or_else(|| KafkaError::unknown_topic(topic))
+}
+
+/// What each of `topics` that exists keeps; nothing else is asked, so it may be many.
+///
+/// # Errors
+/// A topic's settings can't be described.
+pub async fn keeping(
+    cluster: &Cluster,
+    topics: impl IntoIterator<Item = impl Into<String>>,
+) -> Result<HashMap<String, Keeping>, KafkaError> {
+    let resources = topics.into_iter().map(ConfigResource::topic).collect();
+    let names = [CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES].map(str::to_owned).to_vec();
+    let topics = ask(cluster, resources, DescribeConfigsOptions::default().config_names(names)).await?;
+    let keeping = |settings: Settings| {
+        // Negative is without limit.
+        let limit = |key| settings.get(key).and_then(|setting| setting.value.parse().ok()).filter(|limit| *limit >= 0);
+        Keeping {
+            cleanup_policy: settings.get(CLEANUP_POLICY).map(|setting| setting.value.clone()).unwrap_or_default(),
+            retention_ms: limit(RETENTION_MS),
+            retention_bytes: limit(RETENTION_BYTES),
+        }
+    };
+    Ok(topics.into_iter().map(|(name, settings)| (name, keeping(settings))).collect())
+}
+
+async fn ask(
+    cluster: &Cluster,
+    resources: Vec<ConfigResource>,
+    options: DescribeConfigsOptions,
+) -> Result<HashMap<String, Settings>, KafkaError> {
     let described = client(cluster).await?.describe_configs(resources, options).await;
     let described = described.map_err(KafkaError::request("describe settings"))?;
     let mut topics: HashMap<String, Settings> = HashMap::new();
@@ -64,7 +176,6 @@ pub async fn describe(
             }
         }
     }
-    add_broker_defaults(cluster, &mut topics).await?;
     Ok(topics)
 }
 
@@ -121,6 +232,10 @@ fn setting(entry: ConfigEntry) -> (String, Setting) {
     let setting = Setting {
         default: default.and_then(|synonym| synonym.value.clone()),
         overridden: entry.config_source == SOURCE_TOPIC,
+        kind: Kind::of(entry.config_type),
+        sensitive: entry.is_sensitive,
+        read_only: entry.read_only,
+        documentation: entry.documentation,
         value: entry.value.unwrap_or_default(),
     };
     (entry.name, setting)

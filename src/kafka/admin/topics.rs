@@ -1,6 +1,6 @@
 //! Topics as they are: layout, offsets, size on disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -183,6 +183,14 @@ pub async fn layouts(
     Ok((topics, refused))
 }
 
+/// `name`, without offsets and sizes.
+///
+/// # Errors
+/// There is no such topic, or a broker refuses to describe it.
+pub async fn layout_of(cluster: &Cluster, name: &str) -> Result<Topic, KafkaError> {
+    layout(cluster, [name]).await?.remove(name).ok_or_else(|| KafkaError::unknown_topic(name))
+}
+
 /// Those of `names` that exist, with their offsets and sizes, in the order of the names.
 ///
 /// # Errors
@@ -251,6 +259,27 @@ pub async fn offsets_at(
 }
 
 type Outcome = Result<Option<Located>, KafkaError>;
+
+/// Those of `partitions` to which a transactional producer is known to have written. The markers that end transactions
+/// take offsets of their own, so that an offset is not always a message. Brokers forget a producer that has been quiet for
+/// a day, and tell of producers only to those who may read the topic; then a partition is missing here.
+///
+/// # Errors
+/// No broker answers.
+pub async fn transactional(
+    cluster: &Cluster,
+    partitions: impl IntoIterator<Item = TopicPartition>,
+) -> Result<HashSet<TopicPartition>, KafkaError> {
+    let options = krafka::admin::DescribeProducersOptions::default().timeout(DETAIL_TIMEOUT);
+    let described = client(cluster).await?.describe_producers(partitions, options).await;
+    let described = described.map_err(KafkaError::request("describe producers"))?;
+    // Only a transaction's coordinator has an epoch.
+    let is_transactional = |state: &krafka::admin::ProducerState| state.coordinator_epoch >= 0;
+    let found = described
+        .into_iter()
+        .filter(|(_, states)| states.as_ref().is_ok_and(|states| states.iter().any(is_transactional)));
+    Ok(found.map(|(partition, _)| partition).collect())
+}
 
 /// Bytes on disk of each partition that a broker tells about.
 async fn sizes(cluster: &Cluster, topics: &BTreeMap<String, Topic>) -> Result<Sizes, KafkaError> {

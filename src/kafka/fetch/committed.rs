@@ -9,6 +9,7 @@ use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use kafka_protocol::messages::{
     FindCoordinatorRequest, FindCoordinatorResponse, GroupId, OffsetFetchRequest, OffsetFetchResponse,
 };
@@ -146,34 +147,39 @@ fn id(group: &str) -> GroupId {
     GroupId(StrBytes::from_string(group.to_owned()))
 }
 
-/// What is of interest in an answer's partition, whatever its version.
-macro_rules! committed_in {
-    ($topics:expr) => {
-        $topics
-            .iter()
-            .flat_map(|topic| topic.partitions.iter().map(move |found| (topic.name.to_string(), found)))
-            // A group without a committed offset has -1.
-            .filter(|(_, found)| found.error_code != 0 || found.committed_offset >= 0)
-            .map(|(topic, found)| {
-                WireError::check(found.error_code)?;
-                Ok(Committed {
-                    topic,
-                    partition: found.partition_index,
-                    offset: found.committed_offset,
-                    leader_epoch: found.committed_leader_epoch,
-                    metadata: found.metadata.as_ref().map_or_else(String::new, |noted| noted.to_string()),
-                })
-            })
-            .collect()
-    };
-}
-
-fn outcome(group: &kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup) -> Outcome {
+fn outcome(group: &OffsetFetchResponseGroup) -> Outcome {
     WireError::check(group.error_code)?;
-    committed_in!(group.topics)
+    let partitions = group.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |found| (topic, found)));
+    let found = partitions.filter_map(|(topic, found)| {
+        let (partition, error_code, metadata) = (found.partition_index, found.error_code, found.metadata.as_deref());
+        offset(&topic.name, partition, found.committed_offset, found.committed_leader_epoch, metadata, error_code)
+    });
+    found.collect()
 }
 
+/// The same of the answer of a version that has one group.
 fn only_outcome(response: &OffsetFetchResponse) -> Outcome {
     WireError::check(response.error_code)?;
-    committed_in!(response.topics)
+    let partitions = response.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |found| (topic, found)));
+    let found = partitions.filter_map(|(topic, found)| {
+        let (partition, error_code, metadata) = (found.partition_index, found.error_code, found.metadata.as_deref());
+        offset(&topic.name, partition, found.committed_offset, found.committed_leader_epoch, metadata, error_code)
+    });
+    found.collect()
+}
+
+/// What an answer says of a partition: nothing if nothing was committed.
+fn offset(
+    topic: &str,
+    partition: i32,
+    offset: i64,
+    leader_epoch: i32,
+    metadata: Option<&str>,
+    error_code: i16,
+) -> Option<Result<Committed, WireError>> {
+    if let Err(error) = WireError::check(error_code) {
+        return Some(Err(error));
+    }
+    let metadata = metadata.unwrap_or_default().to_owned();
+    (offset >= 0).then(|| Ok(Committed { topic: topic.to_owned(), partition, offset, leader_epoch, metadata }))
 }

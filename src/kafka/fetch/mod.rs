@@ -1,7 +1,7 @@
 //! Reads records by offset, at the speed of the log, with all that is known of each: the batch it came in, headers as
 //! they are, and whether its transaction was aborted. For looking into topics; groups have [`super::consumer`].
 //!
-//! - [`fetch`]: one piece of one partition.
+//! - [`fetch()`]: one piece of one partition; [`record()`]: one record.
 //! - [`Scan`]: all of many partitions, or what comes from now on.
 //! - [`offsets`]: where partitions begin and end, and where they were at a time.
 //! - [`committed`]: how far groups are.
@@ -20,7 +20,7 @@ use super::{Cluster, KafkaError};
 pub use crate::record_batch::{Batch, Compression, Headers, Record, TimestampType, Unreadable};
 pub use committed::{Committed, committed};
 pub use offsets::{At, Located, offsets};
-pub use partition::fetch;
+pub use partition::{fetch, record};
 pub use scan::{Chunk, Progress, Range, Scan, ScanOptions};
 
 /// What of transactions is read.

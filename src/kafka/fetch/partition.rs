@@ -9,7 +9,7 @@ use kafka_protocol::messages::FetchRequest;
 use super::collect::collect_aside;
 use super::leaders::{leader, reading};
 use super::request::{Amount, Piece, Position, VERSIONS, pieces, request};
-use super::{At, Cluster, FetchOptions, Fetched, Isolation, KafkaError, offsets};
+use super::{At, Cluster, FetchOptions, Fetched, Isolation, KafkaError, Record, offsets};
 use crate::backoff::Backoff;
 use crate::kafka::wire::{Brokers, REQUEST_PATIENCE, WireError};
 use crate::record_batch::headers;
@@ -42,6 +42,27 @@ pub async fn fetch(
             fetched => return fetched,
         }
     }
+}
+
+/// The record at `offset`; `None` when there is none: it is gone or not there yet, or the offset is no record's.
+///
+/// # Errors
+/// As of [`fetch`].
+pub async fn record(cluster: &Cluster, topic: &str, partition: i32, offset: i64) -> Result<Option<Record>, KafkaError> {
+    let options = FetchOptions { bytes: 1, ..FetchOptions::default() };
+    let mut from = offset;
+    // Its batch may hold more than one answer gives.
+    while from <= offset {
+        let fetched = fetch(cluster, topic, partition, from, &options).await?;
+        if let Some(found) = fetched.records.into_iter().find(|record| record.offset == offset) {
+            return Ok(Some(found));
+        }
+        if fetched.next <= from {
+            break;
+        }
+        from = fetched.next;
+    }
+    Ok(None)
 }
 
 async fn attempt(cluster: &Cluster, mut position: Position, options: &FetchOptions) -> Result<Fetched, KafkaError> {

@@ -38,8 +38,11 @@ pub struct Brokers {
     /// Held while the cluster is asked, so that one asks for all who wait.
     asking: tokio::sync::Mutex<()>,
     /// By address.
-    idle: Mutex<HashMap<Arc<str>, Vec<(Instant, Connection)>>>,
+    idle: Mutex<HashMap<Arc<str>, Vec<Idle>>>,
 }
+
+/// A connection that nobody uses, and since when.
+type Idle = (Instant, Connection);
 
 /// A connection of one's own, for a while.
 #[derive(Debug)]
@@ -176,7 +179,7 @@ impl Brokers {
         if let Some(made) = self.tls.get() {
             return Ok(made.clone());
         }
-        let failed = |error: TlsError| WireError::Connect { address: address.to_owned(), reason: error.to_string() };
+        let failed = |error: TlsError| WireError::Tls { address: address.to_owned(), reason: error.to_string() };
         let config = self.settings.tls.as_ref().map(tls::client_config).transpose().map_err(failed)?;
         Ok(self.tls.get_or_init(|| config.map(Arc::new)).clone())
     }

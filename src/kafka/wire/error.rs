@@ -15,6 +15,14 @@ pub enum WireError {
         /// Why.
         reason: String,
     },
+    /// The two don't trust each other's certificates.
+    #[error("TLS with {address}: {reason}")]
+    Tls {
+        /// The broker's address.
+        address: String,
+        /// Why not.
+        reason: String,
+    },
     /// The broker doesn't let this user in.
     #[error("authentication at {address} as {username:?} failed: {reason}")]
     Authentication {
@@ -81,9 +89,11 @@ impl WireError {
         match self {
             Self::Connect { .. } | Self::Lost { .. } | Self::TimedOut { .. } | Self::NoLeader => true,
             Self::Refused(error) => error.is_retriable(),
-            Self::Authentication { .. } | Self::Unsupported { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => {
-                false
-            }
+            Self::Tls { .. }
+            | Self::Authentication { .. }
+            | Self::Unsupported { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed { .. } => false,
         }
     }
 

@@ -1,5 +1,6 @@
 //! From an address to a connection that can be used: TCP, TLS, what the broker can, who we are.
 
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,7 +51,7 @@ pub async fn open(
             let secured = tokio::time::timeout(PATIENCE, TlsConnector::from(config).connect(name, stream)).await;
             let secured = secured
                 .map_err(|_| failed(format!("no TLS within {PATIENCE:?}; is it a TLS port?")))?
-                .map_err(|error| failed(format!("TLS: {error}")))?;
+                .map_err(|error| untrusted(&address, &error))?;
             Connection::over(secured, Arc::clone(&address))
         }
     };
@@ -59,6 +60,15 @@ pub async fn open(
         connection.expires = log_in(&connection, sasl).await?;
     }
     Ok(connection)
+}
+
+fn untrusted(address: &str, error: &io::Error) -> WireError {
+    let (address, reason) = (address.to_owned(), error.to_string());
+    // What the library says of certificates and versions; the rest is about the connection.
+    match error.kind() {
+        ErrorKind::InvalidData => WireError::Tls { address, reason },
+        _ => WireError::Connect { address, reason: format!("TLS: {reason}") },
+    }
 }
 
 async fn learn_versions(connection: &mut Connection) -> Result<(), WireError> {

@@ -8,6 +8,8 @@ mod connection;
 mod error;
 mod handshake;
 mod layout;
+#[cfg(test)]
+mod tests;
 
 pub use brokers::{Brokers, Lease, REQUEST_PATIENCE};
 pub use connection::{Answer, Connection};

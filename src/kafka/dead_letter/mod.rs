@@ -3,6 +3,14 @@
 //!
 //! A crash between the dead letter and the offset that skips it sends the letter again: at least once, never lost.
 //! Its origin (topic, partition, offset) tells the copies apart.
+//!
+//! - [`letter`]: what a letter says, and the record it becomes again.
+//! - [`survey`]: reads the letters of a topic, the newest first.
+//! - [`send_back`]: sends letters back to where they came from, and marks them.
+
+pub mod letter;
+pub mod send_back;
+pub mod survey;
 
 use bytes::Bytes;
 use krafka::ConsumerRecord;
@@ -30,6 +38,16 @@ pub const VALUE_BYTES: &str = "x-dlq-value-bytes";
 /// When it was given up, in milliseconds since the epoch.
 pub const FAILED_AT: &str = "x-dlq-timestamp";
 
+/// On a marker: the offsets of its partition whose letters were sent back, such as `3,7-9`. Kafka can't change a record,
+/// so that a letter was sent back is said by a record after it: whoever reads the letters reads that too, it outlives every
+/// process, and retention takes both. A marker has neither key nor value.
+pub const SENT_BACK: &str = "x-dlq-sent-back";
+
+/// What the names of the headers above begin with.
+const OURS: &str = "x-dlq-";
+/// What the name of a dead-letter topic ends with.
+const SUFFIX: &str = ".dlq";
+
 /// The reason at most, in characters: one that quotes the record could be as large as the record.
 const REASON: usize = 500;
 /// The largest letter, in bytes: the largest record that a broker takes unless it is told otherwise, and its history.
@@ -37,7 +55,12 @@ const LARGEST: usize = 2 * 1024 * 1024;
 
 /// The dead-letter topic of `topic`.
 pub fn topic_of(topic: &str) -> String {
-    format!("{topic}.dlq")
+    format!("{topic}{SUFFIX}")
+}
+
+/// The topic that `topic` holds dead letters of, by its name; `None` when it is no dead-letter topic.
+pub fn origin_of(topic: &str) -> Option<&str> {
+    topic.strip_suffix(SUFFIX).filter(|origin| !origin.is_empty())
 }
 
 /// The dead-letter topic of `topic`, as it has to be made: it takes every record that `topic` does, with the headers
@@ -70,7 +93,7 @@ pub async fn send(
             let mut letter = letter(group, record, error, attempts);
             letter.key = None;
             let bytes = letter.value.take().map_or(0, |value| value.len());
-            letter.headers.retain(|(name, _)| name.starts_with("x-dlq-"));
+            letter.headers.retain(|(name, _)| name.starts_with(OURS));
             letter.headers.push((VALUE_BYTES.to_owned(), Some(Bytes::from(bytes.to_string()))));
             producer.send(letter).await
         }

@@ -1,0 +1,230 @@
+//! Sends letters back to where they came from.
+//!
+//! A letter is marked after its topic has acknowledged it: a crash between the two leaves it unmarked, and it may be sent
+//! once more. At least once, as with everything that leads here.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use krafka::producer::{Acks, Producer};
+use krafka::{CloseOptions, Record};
+use tokio_util::sync::CancellationToken;
+
+use super::letter::{Letter, mark};
+use super::survey::{Limits, survey};
+use super::{SENT_BACK, origin_of};
+use crate::clock::now_ms;
+use crate::kafka::bulk::{BulkRecord, Placement};
+use crate::kafka::fetch::{Range, Scan, ScanOptions};
+use crate::kafka::producer::DELIVERY_TIMEOUT;
+use crate::kafka::{Cluster, KafkaError, lookup};
+
+/// Letters that are on their way together, and that one marker names at most.
+pub const AT_ONCE: usize = 500;
+
+/// Bytes of letters that are on their way together, about.
+const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
+
+/// What became of a letter: where the record is now, or why it was not sent.
+pub type Outcome = Result<Placement, String>;
+
+/// What [`all`] has to say while it goes on.
+pub enum News<'a> {
+    /// So many letters are to be sent back, and so many that match were sent back before.
+    Found(usize, usize),
+    /// What became of these.
+    Sent(&'a [(Letter, Outcome)]),
+}
+
+/// Sends back every letter of `topic` that `wants` wants and that was not sent back before, partition by partition in
+/// their order. It reads the topic twice: that a letter was sent back is said after it. Cancelling `stop` ends it between
+/// two batches.
+///
+/// # Errors
+/// The topic can't be read, or letters were sent back and could not be marked.
+pub async fn all(
+    cluster: &Cluster,
+    topic: &str,
+    wants: impl Fn(&Letter) -> bool,
+    stop: &CancellationToken,
+    mut tell: impl FnMut(News<'_>),
+) -> Result<(), KafkaError> {
+    let mut found: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
+    let note = |letter: &Letter| {
+        if wants(letter) {
+            found.entry(letter.partition).or_default().insert(letter.offset);
+        }
+        false
+    };
+    let survey = survey(cluster, topic, Limits::NONE, note).await?;
+    let matching: usize = found.values().map(BTreeSet::len).sum();
+    for (partition, offsets) in &mut found {
+        offsets.retain(|offset| !survey.sent_back.contains(&(*partition, *offset)));
+    }
+    let left: usize = found.values().map(BTreeSet::len).sum();
+    tell(News::Found(left, matching - left));
+    let mut back = SendBack::start(cluster, topic).await?;
+    let result = send_found(&mut back, cluster, &found, stop, tell).await;
+    back.close().await;
+    result
+}
+
+async fn send_found(
+    back: &mut SendBack,
+    cluster: &Cluster,
+    found: &BTreeMap<i32, BTreeSet<i64>>,
+    stop: &CancellationToken,
+    mut tell: impl FnMut(News<'_>),
+) -> Result<(), KafkaError> {
+    let topic = back.topic.clone();
+    for (partition, offsets) in found {
+        let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { continue };
+        let range = Range { topic: topic.as_str().into(), partition: *partition, from: *first, to: Some(last + 1) };
+        let mut scan = Scan::start(cluster, vec![range], &ScanOptions::default());
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some(chunk) = scan.next().await {
+            for record in chunk?.records.iter().filter(|record| offsets.contains(&record.offset)) {
+                bytes += record.size();
+                batch.extend(Letter::read(&topic, *partition, record));
+                if batch.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE {
+                    if stop.is_cancelled() {
+                        return Ok(());
+                    }
+                    send_batch(back, std::mem::take(&mut batch), &mut tell).await?;
+                    bytes = 0;
+                }
+            }
+        }
+        if !stop.is_cancelled() {
+            send_batch(back, batch, &mut tell).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn send_batch(
+    back: &mut SendBack,
+    letters: Vec<Letter>,
+    tell: &mut impl FnMut(News<'_>),
+) -> Result<(), KafkaError> {
+    let records: Vec<_> = letters.iter().map(|letter| (letter, letter.revived())).collect();
+    let outcomes = back.send(&records).await?;
+    let told: Vec<_> = letters.into_iter().zip(outcomes).collect();
+    tell(News::Sent(&told));
+    Ok(())
+}
+
+/// Sends letters of one dead-letter topic back.
+pub struct SendBack {
+    cluster: Cluster,
+    /// The dead-letter topic.
+    topic: String,
+    producer: Producer,
+    /// How many partitions the origins have, as far as they were asked for; `None` of one that does not exist.
+    origins: HashMap<String, Option<usize>>,
+}
+
+impl SendBack {
+    /// Begins to send back letters of `topic`.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub async fn start(cluster: &Cluster, topic: &str) -> Result<Self, KafkaError> {
+        let producer = (cluster.producing().await?.producer())
+            .acks(Acks::All)
+            .idempotent(true)
+            .delivery_timeout(DELIVERY_TIMEOUT)
+            .max_block(DELIVERY_TIMEOUT)
+            .build()
+            .await
+            .map_err(KafkaError::request("start the producer"))?;
+        Ok(Self { cluster: cluster.clone(), topic: topic.to_owned(), producer, origins: HashMap::new() })
+    }
+
+    /// Sends at most [`AT_ONCE`] letters, in their order, each as the record beside it, and marks those that Kafka has
+    /// acknowledged. What became of each stands at its place in the answer.
+    ///
+    /// # Errors
+    /// They were sent and could not be marked, or no broker answers.
+    pub async fn send(&mut self, letters: &[(&Letter, BulkRecord)]) -> Result<Vec<Outcome>, KafkaError> {
+        let mut under_way = Vec::with_capacity(letters.len());
+        for (letter, record) in letters {
+            under_way.push(match self.outgoing(letter, record).await? {
+                Err(reason) => Err(reason),
+                Ok(record) => self.producer.enqueue(record).await.map_err(|error| error.to_string()),
+            });
+        }
+        // What went wrong is told with each of them.
+        let _ = self.producer.flush().await;
+        let mut outcomes = Vec::with_capacity(letters.len());
+        for handle in under_way {
+            outcomes.push(match handle {
+                Err(reason) => Err(reason),
+                Ok(handle) => handle.await.map_err(|error| error.to_string()).map(|metadata| Placement {
+                    partition: metadata.partition,
+                    offset: metadata.is_success().then_some(metadata.offset),
+                    timestamp: metadata.timestamp,
+                }),
+            });
+        }
+        let sent = letters.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+        self.mark(sent.map(|((letter, _), _)| *letter)).await?;
+        Ok(outcomes)
+    }
+
+    /// Ends in order.
+    pub async fn close(self) {
+        // Everything was acknowledged or given up already.
+        let _ = self.producer.close_with(CloseOptions::new().timeout(DELIVERY_TIMEOUT)).await;
+    }
+
+    /// The record for the origin's topic, or why there can't be one.
+    async fn outgoing(&mut self, letter: &Letter, record: &BulkRecord) -> Result<Result<Record, String>, KafkaError> {
+        let Some(origin) = letter.origin.as_deref().or_else(|| origin_of(&letter.topic)) else {
+            return Ok(Err("it does not say which topic it came from".to_owned()));
+        };
+        if letter.missing_bytes.is_some() && record.value.is_none() {
+            return Ok(Err("its value was too large for the dead-letter topic and is not in the letter".to_owned()));
+        }
+        let Some(partitions) = self.partitions(origin).await? else {
+            return Ok(Err(format!("its topic {origin:?} does not exist any more")));
+        };
+        let mut outgoing = Record::new(origin, bytes::Bytes::new());
+        outgoing.key = record.key.clone();
+        outgoing.value = record.value.clone();
+        outgoing.headers = record.headers.clone();
+        outgoing.timestamp = Some(record.timestamp.unwrap_or_else(now_ms));
+        let exists = |partition: &i32| usize::try_from(*partition).is_ok_and(|partition| partition < partitions);
+        outgoing.partition = record.partition.filter(exists);
+        Ok(Ok(outgoing))
+    }
+
+    /// Asked before anything is sent: a broker may create a topic only because somebody writes to it.
+    async fn partitions(&mut self, origin: &str) -> Result<Option<usize>, KafkaError> {
+        if let Some(known) = self.origins.get(origin) {
+            return Ok(*known);
+        }
+        let found = match lookup::partitions(self.cluster.producing().await?, origin).await {
+            Ok(partitions) => Some(partitions.len()),
+            Err(KafkaError::UnknownTopic { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        self.origins.insert(origin.to_owned(), found);
+        Ok(found)
+    }
+
+    async fn mark(&self, sent: impl Iterator<Item = &Letter>) -> Result<(), KafkaError> {
+        let mut by_partition: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+        for letter in sent {
+            by_partition.entry(letter.partition).or_default().push(letter.offset);
+        }
+        for (partition, mut offsets) in by_partition {
+            offsets.sort_unstable();
+            let mut marker = Record::new(self.topic.as_str(), bytes::Bytes::new()).without_value();
+            marker.partition = Some(partition);
+            marker.headers = vec![(SENT_BACK.to_owned(), Some(mark(&offsets).into()))];
+            let what = "note in the dead-letter topic what was sent back (it was sent, and would be once more)";
+            drop(self.producer.send(marker).await.map_err(KafkaError::request(what))?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! Connections against a broker that does what the test says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponseTopic};
+use kafka_protocol::messages::{
+    ApiVersionsRequest, ApiVersionsResponse, BrokerId, MetadataRequest, MetadataResponse, TopicName,
+};
+use kafka_protocol::protocol::{Encodable, Request, StrBytes, VersionRange};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::connection::Answer;
+use super::{Brokers, Connection, WireError};
+use crate::config::KafkaSettings;
+use crate::kafka::cluster::MAX_RESPONSE_BYTES;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const VERSIONS: VersionRange = VersionRange { min: 0, max: 20 };
+
+/// A request as the broker sees it.
+#[derive(Debug)]
+struct Asked {
+    key: i16,
+    version: i16,
+    correlation_id: i32,
+}
+
+/// The broker's end.
+struct Broker<S>(S);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Broker<S> {
+    /// The next request; none when the client has gone.
+    async fn asked(&mut self) -> Option<Asked> {
+        let length = self.0.read_u32().await.ok()?;
+        let mut frame = vec![0; length as usize];
+        self.0.read_exact(&mut frame).await.ok()?;
+        let number = |at: usize| i16::from_be_bytes([frame[at], frame[at + 1]]);
+        let correlation_id = i32::from_be_bytes(*frame[4..].first_chunk().unwrap());
+        Some(Asked { key: number(0), version: number(2), correlation_id })
+    }
+
+    async fn answer(&mut self, correlation_id: i32, body: &[u8]) {
+        let mut frame = BytesMut::new();
+        frame.put_u32(4 + body.len() as u32);
+        frame.put_i32(correlation_id);
+        frame.put_slice(body);
+        // The client may have gone.
+        let _ = self.0.write_all(&frame).await;
+    }
+
+    /// An ApiVersions answer of version 0, known by its error code.
+    async fn answer_number(&mut self, correlation_id: i32, number: i16) {
+        self.answer(correlation_id, &[&number.to_be_bytes()[..], &[0; 4]].concat()).await;
+    }
+}
+
+fn pair() -> (Connection, Broker<tokio::io::DuplexStream>) {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    (Connection::over(near, "far:9092".into()), Broker(far))
+}
+
+fn send(connection: &Connection) -> Answer<ApiVersionsRequest> {
+    connection.send(0, &ApiVersionsRequest::default()).unwrap()
+}
+
+async fn number(answer: Answer<ApiVersionsRequest>) -> Result<i16, WireError> {
+    answer.receive(PATIENCE).await.map(|response| response.error_code)
+}
+
+#[tokio::test]
+async fn answers_come_to_those_who_asked_and_who_goes_away_leaves_it_in_order() {
+    let (connection, mut broker) = pair();
+    let (first, second, third) = (send(&connection), send(&connection), send(&connection));
+    drop(second);
+    for answer in 1..=3 {
+        let asked = broker.asked().await.unwrap();
+        assert!(!connection.is_free());
+        broker.answer_number(asked.correlation_id, answer).await;
+    }
+    assert_eq!((number(first).await.unwrap(), number(third).await.unwrap()), (1, 3));
+    assert!(connection.is_free());
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_is_told_to_all_who_wait_and_to_who_comes_later() {
+    let (connection, mut broker) = pair();
+    let answers = [send(&connection), send(&connection)];
+    broker.asked().await.unwrap();
+    drop(broker);
+    for answer in answers {
+        let error = number(answer).await.unwrap_err();
+        assert!(matches!(error, WireError::Lost { .. }) && error.is_retriable(), "{error}");
+    }
+    assert!(!connection.is_free());
+    let error = number(send(&connection)).await.unwrap_err();
+    assert!(matches!(error, WireError::Lost { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_to_something_else_ends_it() {
+    let (connection, mut broker) = pair();
+    let answers = [send(&connection), send(&connection)];
+    let asked = broker.asked().await.unwrap();
+    broker.answer_number(asked.correlation_id + 1, 1).await;
+    for answer in answers {
+        let error = number(answer).await.unwrap_err();
+        assert!(error.to_string().contains("another request"), "{error}");
+    }
+    let (connection, mut broker) = pair();
+    let answer = send(&connection);
+    let asked = broker.asked().await.unwrap();
+    broker.answer_number(asked.correlation_id, 1).await;
+    assert_eq!(number(answer).await.unwrap(), 1);
+    broker.answer_number(asked.correlation_id, 1).await;
+    let error = number(send(&connection)).await.unwrap_err();
+    assert!(error.to_string().contains("nobody asked") || matches!(error, WireError::Lost { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_not_taken() {
+    let (connection, mut broker) = pair();
+    let answer = send(&connection);
+    broker.asked().await.unwrap();
+    broker.0.write_u32(MAX_RESPONSE_BYTES as u32 + 1).await.unwrap();
+    let error = number(answer).await.unwrap_err();
+    assert!(matches!(error, WireError::TooLarge { .. }) && !error.is_retriable(), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_or_nonsense_is_an_error() {
+    let (connection, mut broker) = pair();
+    let answer = send(&connection);
+    let asked = broker.asked().await.unwrap();
+    broker.answer(asked.correlation_id, &[0]).await;
+    let error = number(answer).await.unwrap_err();
+    assert!(matches!(error, WireError::Malformed { .. }), "{error}");
+    let answer = send(&connection);
+    broker.asked().await.unwrap();
+    broker.0.write_all(&[0, 0, 1, 0, 9]).await.unwrap();
+    drop(broker);
+    let error = number(answer).await.unwrap_err();
+    assert!(matches!(error, WireError::Lost { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_says_nothing_is_not_waited_for_for_ever() {
+    let (connection, mut broker) = pair();
+    let answer = send(&connection);
+    broker.asked().await.unwrap();
+    let error = number(answer).await.unwrap_err();
+    assert!(matches!(error, WireError::TimedOut { .. }), "{error}");
+    assert!(!connection.is_free(), "its answer is still to come");
+}
+
+/// A broker that listens, and how often it was connected to and asked for metadata.
+struct Listening {
+    brokers: Arc<Brokers>,
+    address: Arc<str>,
+    connections: Arc<AtomicUsize>,
+    questions: Arc<AtomicUsize>,
+}
+
+/// Has one listen: it answers Metadata with itself and one topic without partitions. An `old` one knows no version 3 of ApiVersions.
+async fn listen(old: bool) -> Listening {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (connections, questions) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counts = (Arc::clone(&connections), Arc::clone(&questions));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counts.0.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(serve(Broker(stream), port, old, Arc::clone(&counts.1)));
+        }
+    });
+    let settings = KafkaSettings {
+        // The first one is away.
+        bootstrap: vec!["127.0.0.1:1".to_owned(), format!("127.0.0.1:{port}")],
+        tls: None,
+        sasl: None,
+        session_timeout: PATIENCE,
+    };
+    let address = Arc::from(settings.bootstrap[1].as_str());
+    Listening { brokers: Arc::new(Brokers::new(settings)), address, connections, questions }
+}
+
+async fn serve(mut broker: Broker<tokio::net::TcpStream>, port: u16, old: bool, questions: Arc<AtomicUsize>) {
+    while let Some(asked) = broker.asked().await {
+        let mut body = BytesMut::new();
+        if asked.key == ApiVersionsRequest::KEY {
+            let offered = ApiVersion::default().with_api_key(MetadataRequest::KEY).with_max_version(12);
+            let refused = old && asked.version > 0;
+            let response = ApiVersionsResponse::default().with_error_code(if refused { 35 } else { 0 });
+            let version = if refused { 0 } else { asked.version };
+            response.with_api_keys(vec![offered]).encode(&mut body, version).unwrap();
+        } else {
+            assert_eq!((asked.key, asked.version), (MetadataRequest::KEY, 12));
+            questions.fetch_add(1, Ordering::Relaxed);
+            body.put_u8(0); // a header without tags
+            let itself = MetadataResponseBroker::default()
+                .with_host(StrBytes::from_static_str("127.0.0.1"))
+                .with_port(port.into())
+                .with_node_id(BrokerId(1));
+            let name = TopicName(StrBytes::from_static_str("topic"));
+            let response = MetadataResponse::default()
+                .with_brokers(vec![itself])
+                .with_topics(vec![MetadataResponseTopic::default().with_name(Some(name))]);
+            response.encode(&mut body, 12).unwrap();
+        }
+        broker.answer(asked.correlation_id, &body).await;
+    }
+}
+
+#[tokio::test]
+async fn one_asks_for_all_and_what_was_told_is_believed_for_a_while() {
+    for old in [false, true] {
+        let Listening { brokers, connections, questions, .. } = listen(old).await;
+        let asks = (0..10).map(|_| async {
+            let layouts = brokers.layouts(&["topic"]).await.unwrap();
+            assert!(layouts["topic"].as_ref().unwrap().is_empty());
+        });
+        futures::future::join_all(asks).await;
+        assert_eq!(questions.load(Ordering::Relaxed), 1);
+        brokers.forget("topic");
+        brokers.layouts(&["topic"]).await.unwrap();
+        assert_eq!((questions.load(Ordering::Relaxed), connections.load(Ordering::Relaxed)), (2, 1));
+        let missing = brokers.layouts(&["other"]).await.unwrap();
+        assert!(missing.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_when_all_is_answered_and_only_then() {
+    let Listening { brokers, address, connections, .. } = listen(false).await;
+    drop(brokers.lease(&address).await.unwrap());
+    let lease = brokers.lease(&address).await.unwrap();
+    assert!(lease.is_used());
+    let other = brokers.lease(&address).await.unwrap();
+    assert!(!other.is_used());
+    let unanswered = lease.send(12, &MetadataRequest::default()).unwrap();
+    drop(lease);
+    let error = unanswered.receive(PATIENCE).await.unwrap_err();
+    assert!(matches!(error, WireError::Lost { .. }), "{error}");
+    drop(other);
+    assert!(brokers.lease(&address).await.unwrap().is_used());
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_the_broker_does_not_know_is_named() {
+    let Listening { brokers, address, .. } = listen(false).await;
+    let lease = brokers.lease(&address).await.unwrap();
+    assert_eq!(lease.version::<MetadataRequest>(VERSIONS).unwrap(), 12);
+    let error = lease.version::<kafka_protocol::messages::FetchRequest>(VERSIONS).unwrap_err();
+    assert!(error.to_string().contains("Fetch"), "{error}");
+}
