@@ -80,9 +80,7 @@ async fn rows(console: &Console, names: &[String]) -> Result<Vec<Row>, Refusal> 
     let described = topics::describe(&console.cluster, names).await?;
     let snapshot = console.watch.snapshot();
     let mut readers = row::readers(&snapshot);
-    let row = |topic: &topics::Topic| {
-        Row::new(console, topic, readers.remove(topic.name.as_str()).unwrap_or_default())
-    };
+    let row = |topic: &topics::Topic| Row::new(console, topic, readers.remove(topic.name.as_str()).unwrap_or_default());
     Ok(described.iter().map(row).collect())
 }
 
