@@ -172,8 +172,8 @@ async fn partitions_without_a_commit_are_listed_and_the_rest_counts() {
 async fn a_group_that_stands_is_as_many_seconds_behind_as_its_next_record_is_old() {
     let (topic, group) = finished().await;
     let minute = Duration::from_secs(60);
-    fill(&topic, 0, 3, minute).await;
     let written = jiff::Timestamp::now().as_millisecond() - 60_000;
+    fill(&topic, 0, 3, minute).await;
     let console = Console::start(&[]).await;
     let behind = |row: &Value| row["lag_seconds"].as_f64().unwrap_or_default();
     let first = console.group(&group, |row| behind(row) > 0.0).await;

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Broker, Kboard, SseClient, eventually, tools};
+use support::{Broker, Kboard, SseClient, eventually, kboard, tools};
 
 /// Some looks at the cluster, on a busy machine.
 const SOON: Duration = Duration::from_secs(40);
@@ -28,7 +28,8 @@ async fn until(console: &Kboard, what: &str, holds: impl Fn(&Value) -> bool) -> 
 async fn the_dashboard_tells_what_goes_on_and_leaves_no_trace() {
     let broker = Broker::start().await;
     let address = broker.address();
-    tools::kcat(&address, &["-P", "-t", "orders"], "first\n").await;
+    let made = kboard::run(&["topics", "create", "orders", "--partitions", "2", "--kafka", &address]).await;
+    assert!(made.status.success(), "{made:?}");
     let console = console(&address).await;
     let before = until(&console, "the topic", |seen| seen["topics"] == 1).await;
     assert_eq!((&before["away"], before["problems"].as_array().unwrap().len()), (&Value::Null, 0));
