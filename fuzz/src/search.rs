@@ -22,13 +22,14 @@ pub fn run(data: &[u8]) {
     for match_case in [false, true] {
         if let Ok(Some(filter)) = Filter::parse(&search, match_case) {
             let _ = filter.matches(&subject);
+            drop(preview(Some(value), Format::Text, filter.find(value)));
         }
     }
     for format in Format::ALL {
         for limit in [search.len(), usize::MAX] {
             assert!(show(value, format, limit).bytes <= value.len());
         }
-        drop(preview(Some(value), format));
+        drop(preview(Some(value), format, None));
     }
 }
 

@@ -74,11 +74,6 @@ impl Markup {
         self.raw(class);
         self.raw("\">");
     }
-
-    /// Bytes of HTML so far.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// Controls but for tab and line feed, and what turns the direction of writing or takes no room: it would let one text

@@ -7,6 +7,8 @@ mod binary;
 mod json;
 mod markup;
 
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,8 @@ pub const DETAIL: usize = 64 * 1024;
 const LARGEST_LAYOUT: usize = 1024 * 1024;
 /// Characters of a preview.
 const PREVIEW: usize = 200;
+/// Bytes before what was found in a preview.
+const LEAD: usize = 40;
 /// Bytes of a preview of what is no text.
 const PREVIEW_BYTES: usize = 32;
 
@@ -123,8 +127,9 @@ pub fn show(bytes: &[u8], format: Format, limit: usize) -> Shown {
     }
 }
 
-/// A line that tells what the bytes begin with, and whether there is more; null and empty are told apart.
-pub fn preview(bytes: Option<&[u8]>, format: Format) -> Markup {
+/// A line that tells what the bytes begin with, and whether there is more; null and empty are told apart. With `found`, of
+/// a text, it is the line around that, which is marked.
+pub fn preview(bytes: Option<&[u8]>, format: Format, found: Option<Range<usize>>) -> Markup {
     let mut out = Markup::default();
     let Some(bytes) = bytes else {
         out.note("null", "null");
@@ -138,20 +143,16 @@ pub fn preview(bytes: Option<&[u8]>, format: Format) -> Markup {
     let format = if format == Format::Auto { guess(bytes, sample) } else { format };
     let line = match format {
         Format::Auto | Format::Text | Format::Json => {
-            preview_of_text(sample, sample.len() < bytes.len(), &mut out);
+            preview_of_text(bytes, found, &mut out);
             return out;
         }
         Format::Hex => None,
-        Format::Base64 => {
-            Some(binary::base64(&sample[..sample.len() - sample.len() % 3])).filter(|line| !line.is_empty())
-        }
+        Format::Base64 => Some(binary::base64(sample)),
         Format::Msgpack => binary::message_pack(bytes),
         Format::Int32 | Format::Int64 | Format::Float | Format::Double => number(bytes, format).ok(),
     };
     match line {
-        Some(line) => {
-            preview_of_text(line.as_bytes(), format == Format::Base64 && sample.len() < bytes.len(), &mut out)
-        }
+        Some(line) => preview_of_text(line.as_bytes(), None, &mut out),
         None => {
             let shown = &bytes[..bytes.len().min(PREVIEW_BYTES)];
             out.note("bytes", &binary::hex(shown));
@@ -161,25 +162,46 @@ pub fn preview(bytes: Option<&[u8]>, format: Format) -> Markup {
     out
 }
 
-fn preview_of_text(bytes: &[u8], cut: bool, out: &mut Markup) {
+fn preview_of_text(bytes: &[u8], found: Option<Range<usize>>, out: &mut Markup) {
+    let found = found.unwrap_or_default();
+    // What was found must be in the line.
+    let start = if found.start > PREVIEW / 2 { boundary(bytes, found.start - LEAD) } else { 0 };
+    let end = boundary(bytes, bytes.len().min(start + SAMPLE));
+    let (begin, close) = (found.start.clamp(start, end), found.end.clamp(start, end));
     let mut left = PREVIEW;
-    for chunk in bytes.utf8_chunks() {
-        let valid = chunk.valid();
-        let end = valid.char_indices().nth(left).map_or(valid.len(), |(end, _)| end);
-        out.visible(&valid[..end]);
-        left -= valid[..end].chars().count();
-        if left == 0 {
-            break;
-        }
-        // A character that the sample cuts in two is not invalid.
-        let whole = !cut || chunk.invalid().as_ptr_range().end != bytes.as_ptr_range().end;
-        if whole {
-            let invalid = &chunk.invalid()[..chunk.invalid().len().min(left)];
-            out.invalid(invalid);
-            left -= invalid.len();
-        }
+    more(start > 0, out);
+    let mut whole = true;
+    if begin < close {
+        whole &= cut(&bytes[start..begin], &mut left, out);
+        out.raw("<mark>");
+        whole &= cut(&bytes[begin..close], &mut left, out);
+        out.raw("</mark>");
     }
-    more(cut || left == 0, out);
+    whole &= cut(&bytes[close..end], &mut left, out);
+    more(!whole || end < bytes.len(), out);
+}
+
+/// The last place up to `at` where no character is cut in two.
+fn boundary(bytes: &[u8], at: usize) -> usize {
+    let cuts = |at: &usize| bytes.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
+    // Of bytes that are no text, any place is as good.
+    (at.saturating_sub(3)..=at).rev().find(cuts).unwrap_or(at)
+}
+
+/// Adds as much of a text as there are characters `left`; whether that is all of it.
+fn cut(bytes: &[u8], left: &mut usize, out: &mut Markup) -> bool {
+    let mut whole = true;
+    for chunk in bytes.utf8_chunks() {
+        let (valid, invalid) = (chunk.valid(), chunk.invalid());
+        let end = valid.char_indices().nth(*left).map_or(valid.len(), |(end, _)| end);
+        out.visible(&valid[..end]);
+        *left -= valid[..end].chars().count();
+        let shown = invalid.len().min(*left);
+        out.invalid(&invalid[..shown]);
+        *left -= shown;
+        whole &= end == valid.len() && shown == invalid.len();
+    }
+    whole
 }
 
 fn more(more: bool, out: &mut Markup) {
@@ -370,7 +392,7 @@ mod tests {
 
     #[test]
     fn previews_are_short_and_tell_null_from_empty() {
-        let preview = |bytes: Option<&[u8]>| super::preview(bytes, Format::Auto).to_string();
+        let preview = |bytes: Option<&[u8]>| super::preview(bytes, Format::Auto, None).to_string();
         assert_eq!(preview(None), "<span class=\"null\">null</span>");
         assert_eq!(preview(Some(b"")), "<span class=\"null\">empty</span>");
         assert_eq!(preview(Some(b"null")), "null");
@@ -378,14 +400,24 @@ mod tests {
         assert_eq!(long, format!("{}<span class=\"more\">…</span>", "é".repeat(200)));
         assert_eq!(preview(Some(b"stray byte \xff")), "stray byte <span class=\"escape\">\\xff</span>");
         assert!(preview(Some(&[0; 100])).starts_with("<span class=\"bytes\">00 00"));
-        assert_eq!(super::preview(Some(b"\0\0\0\x07"), Format::Int32).to_string(), "7");
+        assert_eq!(super::preview(Some(b"\0\0\0\x07"), Format::Int32, None).to_string(), "7");
+    }
+
+    #[test]
+    fn what_was_found_is_in_the_preview_and_marked() {
+        let preview = |text: &str, found| super::preview(Some(text.as_bytes()), Format::Auto, Some(found)).to_string();
+        assert_eq!(preview("find <this> here", 5..11), "find <mark>&lt;this&gt;</mark> here");
+        let far = format!("{}needle{}", "é".repeat(5_000), "z".repeat(5_000));
+        let (dots, lead) = ("<span class=\"more\">…</span>", "é".repeat(20));
+        let rest = "z".repeat(200 - 26);
+        assert_eq!(preview(&far, 10_000..10_006), format!("{dots}{lead}<mark>needle</mark>{rest}{dots}"));
     }
 
     #[test]
     fn large_values_are_cut_where_it_is_said() {
         let large = "é".repeat(100_000);
         let cut = show(large.as_bytes(), Format::Auto, DETAIL);
-        assert!(cut.bytes <= DETAIL && cut.markup.len() < DETAIL + 100);
+        assert!(cut.bytes <= DETAIL && cut.markup.to_string().len() < DETAIL + 100);
         assert_eq!(show(large.as_bytes(), Format::Auto, usize::MAX).bytes, large.len());
         let json = format!("[{}1]", "1,".repeat(1_000_000));
         let all = show(json.as_bytes(), Format::Json, usize::MAX);
@@ -394,12 +426,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_shown_in_any_format(bytes: Vec<u8>, limit in 0_usize..300) {
+        fn any_bytes_are_shown_in_any_format(bytes: Vec<u8>, limit in 0_usize..300, found in 0_usize..300) {
             for format in Format::ALL {
                 let shown = show(&bytes, format, limit);
                 prop_assert!(shown.bytes <= bytes.len());
-                let line = preview(Some(&bytes), format);
-                prop_assert!(line.len() < 8000);
+                let found = found.min(bytes.len());
+                let line = preview(Some(&bytes), format, Some(found..bytes.len().min(found + limit)));
+                prop_assert!(line.to_string().len() < 8000);
             }
         }
     }

@@ -25,6 +25,8 @@ mod plan;
 mod subject;
 mod syntax;
 
+use std::ops::Range;
+
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -110,6 +112,15 @@ impl Filter {
             Kind::Text(finder) => Ok(anywhere(subject, |bytes| finder.find(bytes).is_some())),
             Kind::Pattern(regex) => Ok(anywhere(subject, |bytes| regex.is_match(bytes))),
             Kind::Expression(plan) => plan.holds(subject),
+        }
+    }
+
+    /// Where in `bytes` the text or pattern is first found; expressions look at no text in particular.
+    pub fn find(&self, bytes: &[u8]) -> Option<Range<usize>> {
+        match &self.0 {
+            Kind::Text(finder) => finder.find(bytes).map(|start| start..start + finder.needle().len()),
+            Kind::Pattern(regex) => regex.find(bytes).map(|found| found.range()),
+            Kind::Expression(_) => None,
         }
     }
 }

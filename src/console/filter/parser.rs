@@ -227,9 +227,13 @@ impl Parser {
             "" => Field::Value,
             "key" => Field::Key,
             "value" => Field::Text,
-            "header" => match steps.is_empty().then_some(Step::Index(0)).unwrap_or_else(|| steps.remove(0)) {
-                Step::Name(name) => Field::Header(name),
-                Step::Index(_) => {
+            "header" => match steps.first() {
+                Some(Step::Name(name)) => {
+                    let name = name.clone();
+                    steps.remove(0);
+                    Field::Header(name)
+                }
+                _ => {
                     let what = r#"expected a header's name: $header.name or $header["odd name"]"#;
                     return Err(ParseError::new(column, what));
                 }

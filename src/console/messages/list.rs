@@ -97,18 +97,17 @@ pub async fn page(console: Arc<Console>, request: Request) -> Result<Response, R
     let query: Query = request.query()?;
     let extent = Extent::of(&console, &topic, &query).await?;
     let way = extent.way(&console, &query).await?;
-    let (rows, mut problem) = match Rows::new(&topic, &query) {
-        Ok(rows) => (rows, None),
-        Err(error) => {
-            let without = Query { columns: String::new(), ..query.clone() };
-            let rows = Rows::new(&topic, &without).map_err(|error| Refusal::field("columns", error.to_string()))?;
-            (rows, Some(format!("Columns: {error}")))
-        }
-    };
+    let mut problem = None;
     let filter = Filter::parse(&query.q, query.case).unwrap_or_else(|error| {
         problem = Some(format!("Search: {error}"));
         None
     });
+    let filter = filter.map(Arc::new);
+    let rows = Rows::new(&topic, &query, filter.clone()).or_else(|error| {
+        problem = Some(format!("Columns: {error}"));
+        Rows::new(&topic, &Query { columns: String::new(), ..query.clone() }, filter.clone())
+    });
+    let rows = rows.map_err(|error| Refusal::field("columns", error.to_string()))?;
     let columns = rows.columns();
     let show: Show<Row> = Arc::new(move |partition, item| (rows.row(partition, item), 0));
     let address = topics::address(&topic);
@@ -141,7 +140,7 @@ pub async fn page(console: Arc<Console>, request: Request) -> Result<Response, R
             });
         }
         Some(filter) => {
-            let sieve = Sieve { filter: Some(Arc::new(filter)), show };
+            let sieve = Sieve { filter: Some(filter), show };
             let mut running = Search::start(&console.cluster, &extent, &way, sieve, query.isolation(), query.limit());
             entries = run(&mut running, PATIENCE).await;
             let (end, place) = (running.end, running.way());
@@ -222,13 +221,14 @@ async fn run<T: Send + 'static>(search: &mut Search<T>, patience: Duration) -> V
     browse::newest_first(entries)
 }
 
+/// What was searched. `scan.js` says the same.
 fn said(tally: &Tally) -> String {
-    let scanned = human::count(tally.scanned);
-    if tally.scanned == tally.covered || tally.covered == 0 {
-        return format!("{scanned} of {} records scanned", human::count(tally.total));
-    }
     let (covered, total) = (human::count(tally.covered), human::count(tally.total));
-    format!("{scanned} records in {covered} of {total} offsets scanned")
+    // Compaction, retention and transactions leave offsets without a record.
+    if tally.scanned < tally.covered {
+        return format!("{} records in {covered} of {total} offsets scanned", human::count(tally.scanned));
+    }
+    format!("{covered} of {total} records scanned")
 }
 
 /// `0:1234, 1:99 and 4 more`.

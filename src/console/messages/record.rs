@@ -167,7 +167,7 @@ pub async fn page(console: Arc<Console>, request: Request) -> Result<Response, R
         }
     };
     let header = |(number, (name, value)): (usize, (&[u8], Option<&[u8]>))| Header {
-        name: decode::preview(Some(name), Format::Text),
+        name: decode::preview(Some(name), Format::Text, None),
         shown: value.filter(|value| !value.is_empty()).map(|value| decode::show(value, query.headers, HEADER)),
         empty: value.is_some_and(<[u8]>::is_empty),
         size: value.map_or_else(String::new, |value| human::size(Some(value.len() as u64))),

@@ -1,11 +1,13 @@
 //! A record as a row of a table.
 
+use std::sync::Arc;
+
 use askama::Template;
 
 use super::query::Query;
 use super::reader::Item;
 use crate::console::decode::{self, Format, Markup};
-use crate::console::filter::{Column, ParseError, Subject};
+use crate::console::filter::{Column, Filter, ParseError, Subject};
 use crate::console::{human, topics};
 use crate::kafka::fetch::Record;
 
@@ -75,16 +77,17 @@ pub struct Rows {
     key: Format,
     value: Format,
     columns: Vec<Column>,
+    search: Option<Arc<Filter>>,
 }
 
 impl Rows {
-    /// Rows as `query` wants them.
+    /// Rows as `query` wants them, with what `search` finds marked.
     ///
     /// # Errors
     /// The columns are no paths.
-    pub fn new(topic: &str, query: &Query) -> Result<Self, ParseError> {
+    pub fn new(topic: &str, query: &Query, search: Option<Arc<Filter>>) -> Result<Self, ParseError> {
         let columns = Column::parse_all(&query.columns)?;
-        Ok(Self { address: topics::address(topic), key: query.key, value: query.value, columns })
+        Ok(Self { address: topics::address(topic), key: query.key, value: query.value, columns, search })
     }
 
     /// The names of the columns.
@@ -121,8 +124,8 @@ impl Rows {
         let columns: Vec<Markup> = self.columns.iter().map(column).collect();
         let whole = columns.is_empty();
         Content::Record {
-            key: decode::preview(record.key.as_deref(), self.key),
-            value: whole.then(|| decode::preview(record.value.as_deref(), self.value)),
+            key: self.preview(record.key.as_deref(), self.key),
+            value: whole.then(|| self.preview(record.value.as_deref(), self.value)),
             columns,
             size: record
                 .value
@@ -131,6 +134,11 @@ impl Rows {
             headers: record.headers.len(),
             aborted: record.aborted,
         }
+    }
+
+    fn preview(&self, bytes: Option<&[u8]>, format: Format) -> Markup {
+        let found = bytes.zip(self.search.as_deref()).and_then(|(bytes, search)| search.find(bytes));
+        decode::preview(bytes, format, found)
     }
 }
 

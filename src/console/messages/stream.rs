@@ -100,7 +100,9 @@ pub struct Gone;
 pub async fn search(console: Arc<Console>, params: Params, query: Query) -> Result<Response, Refusal> {
     let topic = params.text("topic").to_owned();
     let filter = Filter::parse(&query.q, query.case).map_err(|error| Refusal::field("q", error.to_string()))?;
-    let rows = Rows::new(&topic, &query).map_err(|error| Refusal::field("columns", error.to_string()))?;
+    let filter = filter.map(Arc::new);
+    let rows =
+        Rows::new(&topic, &query, filter.clone()).map_err(|error| Refusal::field("columns", error.to_string()))?;
     let show: Show<Found> = match query.view {
         ViewKind::Records => {
             let json = as_json(&topic);
@@ -119,7 +121,7 @@ pub async fn search(console: Arc<Console>, params: Params, query: Query) -> Resu
         }),
     };
     let extent = Extent::of(&console, &topic, &query).await?;
-    let sieve = Sieve { filter: filter.map(Arc::new), show };
+    let sieve = Sieve { filter, show };
     let (sender, receiver) = mpsc::channel(AHEAD);
     let client = Client { lines: sender, began: Instant::now() };
     let shutdown = console.shutdown.clone();

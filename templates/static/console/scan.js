@@ -82,8 +82,11 @@ export class Scan {
   #show(line, end) {
     const found = this.#before.found + line.found;
     const scanned = this.#before.scanned + line.scanned;
-    const all = `${count.format(scanned)} records scanned, ${percent(line.percent)} of ${count.format(line.total)} offsets`;
-    const parts = [element("strong", `${count.format(found)} found`), element("span", all), element("span", `${count.format(line.rate)}/s`)];
+    const parts = [
+      element("strong", `${count.format(found)} found`),
+      element("span", `${searched(scanned, line)} (${percent(line.percent)})`),
+      element("span", `${count.format(line.rate)}/s`),
+    ];
     if (end === "complete") parts.push(element("span", "complete"));
     if (end === "stopped") parts.push(element("span", stoppedAt(line)));
     this.#said.replaceChildren(...parts);
@@ -147,6 +150,12 @@ function withoutLive() {
 function stoppedAt({ stopped_at: places }) {
   const named = places.slice(0, 3).map(([partition, offset]) => `${partition}:${offset}`).join(", ");
   return `stopped at ${named}${places.length > 3 ? ` and ${places.length - 3} more` : ""}`;
+}
+
+/** What was searched; the server's page says the same (list.rs). */
+function searched(scanned, { covered, total }) {
+  if (scanned < covered) return `${count.format(scanned)} records in ${count.format(covered)} of ${count.format(total)} offsets scanned`;
+  return `${count.format(covered)} of ${count.format(total)} records scanned`;
 }
 
 const percent = (value) => (value >= 100 ? "100%" : `${value.toFixed(value < 10 ? 1 : 0)}%`);

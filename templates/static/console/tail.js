@@ -21,6 +21,8 @@ export class Tail {
   #abort = null;
   #place = null;
   #waiting = [];
+  /** Whether it pauses only until the page is seen again. */
+  #goesOn = false;
   #shown = 0;
   /** All that matched and all that were looked at, of the streams before this one. */
   #before = { found: 0, skipped: 0, scanned: 0 };
@@ -32,11 +34,21 @@ export class Tail {
     this.#scan = scan;
     this.#newestFirst = document.getElementById("messages").dataset.order === "newest";
     button.addEventListener("click", () => (this.#abort ? this.#pause() : this.#run()));
-    // A page that nobody sees draws nothing; it goes on where it was.
-    document.addEventListener("visibilitychange", () => { if (document.hidden && this.#abort) this.#pause(); });
+    document.addEventListener("visibilitychange", () => this.#seenOrNot());
+  }
+
+  /** A page that nobody sees draws nothing; seen again, it goes on where it was. */
+  #seenOrNot() {
+    if (document.hidden && this.#abort) {
+      this.#pause();
+      this.#goesOn = true;
+    } else if (!document.hidden && this.#goesOn) {
+      this.#run();
+    }
   }
 
   async #run() {
+    this.#goesOn = false;
     this.#scan.stop();
     const abort = (this.#abort = new AbortController());
     this.#button.setAttribute("aria-pressed", "true");
@@ -54,6 +66,7 @@ export class Tail {
   }
 
   #pause(why = "paused") {
+    this.#goesOn = false;
     this.#abort?.abort();
     this.#abort = null;
     this.#waiting = [];
