@@ -130,6 +130,15 @@ impl Chart {
         self.lines.iter().all(|line| line.values.iter().flatten().all(|value| *value == 0.0))
     }
 
+    /// What is said when there is nothing to draw.
+    pub fn nothing(&self) -> &'static str {
+        match self.unit {
+            _ if self.times.len() < 2 => "The first points come in some seconds.",
+            Unit::Rate => "Nothing in the last 15 minutes.",
+            Unit::Records | Unit::Seconds => "No lag in the last 15 minutes.",
+        }
+    }
+
     /// What its top stands for.
     fn top(&self) -> f64 {
         let highest = match self.stacked {
