@@ -12,7 +12,7 @@ use warp::Filter;
 use super::embedded::Servers;
 use super::members::Members;
 use super::{Status, shutdown, start};
-use crate::apps::{self, App};
+use crate::apps::{self, App, Prefix};
 use crate::config::{ConsoleMode, Settings};
 use crate::console::runs::Runs;
 use crate::console::watch::Watch;
@@ -156,8 +156,10 @@ fn with_console(
     let Some(watch) = watch.filter(|_| mode != ConsoleMode::Off) else { return routes };
     let loopback = settings.listen.ip().is_loopback();
     let (defaults, guard) = (settings.topics.clone(), Guard::new(mode, loopback));
-    let runs = Runs::default();
-    routes.or(console::routes(Console { cluster, defaults, guard, watch, runs, site, shutdown: stop.clone() }))
+    let prefix = Prefix(settings.topic_prefix.clone());
+    let projections = apps::groups().map(|group| prefix.apply(group.name)).collect();
+    let (runs, shutdown) = (Runs::default(), stop.clone());
+    routes.or(console::routes(Console { cluster, defaults, guard, watch, projections, runs, site, shutdown }))
 }
 
 /// What there is to go to.

@@ -288,7 +288,7 @@ mod tests {
         let chart = chart(false, &[&[1.0, f32::NAN, 2.0, 1.0]]);
         let path = &chart.paths()[0];
         assert_eq!(path.matches('M').count(), 2, "{path}");
-        assert!(path.contains("M711.9 0.0") && path.ends_with("L720.0 90.0"), "{path}");
+        assert!(path.contains("M716.0 0.0") && path.ends_with("L720.0 90.0"), "{path}");
         assert_eq!(chart.marks(), ["2", "1", "0"]);
     }
 

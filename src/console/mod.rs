@@ -63,6 +63,8 @@ pub struct Console {
     pub guard: Guard,
     /// The cluster as it was a moment ago.
     pub watch: Watch,
+    /// Groups that keep where they are beside their state, and not in Kafka.
+    pub projections: Vec<String>,
     /// Work that goes on.
     pub runs: Runs,
     /// What the site has besides.
@@ -117,6 +119,7 @@ mod tests {
             defaults: Default::default(),
             guard,
             watch,
+            projections: Vec::new(),
             runs: Runs::default(),
             site: Arc::default(),
             shutdown: stopped,

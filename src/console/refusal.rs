@@ -72,7 +72,9 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::GroupAuthorizationFailed
         | ErrorCode::ClusterAuthorizationFailed => StatusCode::FORBIDDEN,
         ErrorCode::UnknownTopicOrPartition | ErrorCode::GroupIdNotFound => StatusCode::NOT_FOUND,
-        ErrorCode::TopicAlreadyExists | ErrorCode::NonEmptyGroup => StatusCode::CONFLICT,
+        ErrorCode::TopicAlreadyExists | ErrorCode::NonEmptyGroup | ErrorCode::GroupSubscribedToTopic => {
+            StatusCode::CONFLICT
+        }
         code if code.is_retriable() => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }

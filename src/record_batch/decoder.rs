@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use crc32c::crc32c_append;
 
 use super::varint::Input;
-use super::{Batch, Compression, FORMAT, HEADER, Header, Headers, MIN_LENGTH, OVERHEAD, field};
+use super::{Batch, Compression, FORMAT, HEADER, Header, Headers, MIN_LENGTH, OVERHEAD, field, headers};
 use super::{Record, TimestampType, Unreadable};
 
 /// What is found in a log.
@@ -108,6 +108,11 @@ impl Decoder {
     /// The offset at which it goes on: the next entry isn't before it.
     pub fn next_offset(&self) -> i64 {
         self.next
+    }
+
+    /// Bytes of the largest batch that wasn't begun, or 0: what one step may have to decompress.
+    pub fn largest_batch(&self) -> usize {
+        headers(&self.batches).map(|header| header.size()).max().unwrap_or(0)
     }
 
     /// Begins the next batch. `None` when there is no whole one left.

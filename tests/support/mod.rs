@@ -4,6 +4,7 @@
 //! - [`stack`]: what most tests start from: the shared broker under a prefix of their own, and a private Redis
 //! - [`broker`], [`embedded`], [`redis`]: servers of a test's own, to be killed and brought back
 //! - [`kboard`]: the program itself, `serve`, `consume` or a command that ends
+//! - [`console`]: the console, asked as a browser and as a program would
 //! - [`board`]: what a board must show, in Redis, over HTTP and to a viewer; [`load`]: people who post all the time
 //! - [`chance`]: random moments that can be repeated; [`clock`]: a clock that jumps
 //! - [`wire`]: Kafka's protocol by hand; [`traffic`]: producers and groups that speak it, and what they were told
@@ -19,6 +20,7 @@ pub mod board;
 pub mod broker;
 pub mod chance;
 pub mod clock;
+pub mod console;
 pub mod embedded;
 pub mod kboard;
 pub mod load;

@@ -25,6 +25,13 @@ pub async fn kafka_tool(class: &str, bootstrap: &str, arguments: &[&str]) -> Str
     output(command, "").await
 }
 
+/// Has Kafka's own producer, the one in Java, send lines of key, tab and value.
+pub async fn java_produce(bootstrap: &str, topic: &str, lines: &str) {
+    let mut command = java("org.apache.kafka.tools.ConsoleProducer");
+    command.args(["--bootstrap-server", bootstrap, "--topic", topic, "--reader-property", "parse.key=true"]);
+    output(command, lines).await;
+}
+
 /// A Java tool of Kafka's, in a JVM that starts quickly.
 pub fn java(class: &str) -> Command {
     let mut archive = OsString::from("-XX:SharedArchiveFile=");

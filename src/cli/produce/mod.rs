@@ -15,7 +15,7 @@ use krafka::producer::Acks;
 use tokio_util::sync::CancellationToken;
 
 use self::report::{Progress, Summary};
-use self::source::{Shape, Source};
+use self::source::{Line, Shape, Source};
 use super::output::{self, Format};
 use super::{Status, shutdown};
 use crate::apps::{self, Prefix};
@@ -41,6 +41,7 @@ const APP_RATE: f64 = 10.0;
   kboard produce --topic images --file photo.jpg --header content-type=image/jpeg
   kboard produce --topic load --count 1000000 --compression lz4 'x'
   kboard produce --app board --rate 50
+  kboard consume --topic orders --until-end | kboard produce --topic orders-copy --json
 
 Each line of stdin is a record, sent as soon as it is read. A record that fails is reported on
 stderr with its line number while the others go on, and the exit code is 1; 130 when Ctrl-C came
@@ -65,6 +66,15 @@ pub struct Args {
     /// A header of every record; repeatable, names too. NAME without = has a null value.
     #[arg(long = "header", short = 'H', value_name = "NAME=VALUE", value_parser = header, conflicts_with = "app")]
     headers: Vec<(String, Option<Bytes>)>,
+    /// Read each line as a record in JSON, as `kboard consume` prints it: {"key", "value", "headers"}.
+    #[arg(long, conflicts_with_all = ["value", "file", "app", "key", "key_separator", "headers", "null_empty"])]
+    json: bool,
+    /// Send each record to the partition that its line names.
+    #[arg(long, requires = "json", conflicts_with = "partition")]
+    keep_partitions: bool,
+    /// Give each record the time that its line names.
+    #[arg(long, requires = "json")]
+    keep_timestamps: bool,
     /// Send an empty value as null (a tombstone), and an empty key as no key.
     #[arg(long, short = 'Z', conflicts_with = "app")]
     null_empty: bool,
@@ -233,10 +243,14 @@ fn source(args: &Args) -> anyhow::Result<Source> {
         headers: args.headers.clone(),
         empty_is_null: args.null_empty,
     };
+    if args.json {
+        let (partitions, timestamps) = (args.keep_partitions, args.keep_timestamps);
+        return Ok(Source::stdin(Line::Json { partitions, timestamps }));
+    }
     let value = match (&args.value, &args.file) {
         (Some(value), _) => Bytes::from(value.clone()),
         (None, Some(path)) => std::fs::read(path).with_context(|| path.display().to_string())?.into(),
-        (None, None) => return Ok(Source::stdin(shape)),
+        (None, None) => return Ok(Source::stdin(Line::Value(shape))),
     };
     Ok(Source::Repeated(shape.record(None, value)))
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::apps::Generator;
 use crate::kafka::bulk::BulkRecord;
+use crate::kafka::record_json;
 
 /// What is read at a time; also the unit handed over, so that a slow typist's line goes out as soon as it ends.
 const CHUNK: usize = 256 * 1024;
@@ -32,7 +33,7 @@ pub enum Source {
         /// The rest of the batch in hand.
         batch: std::vec::IntoIter<Bytes>,
         /// How a line becomes a record.
-        shape: Shape,
+        line: Line,
     },
     /// Made up by an app.
     Generated {
@@ -41,6 +42,35 @@ pub enum Source {
         /// Where its choices come from.
         random: Box<StdRng>,
     },
+}
+
+/// How a line becomes a record.
+#[derive(Clone, Debug)]
+pub enum Line {
+    /// It is a value, maybe with a key before it.
+    Value(Shape),
+    /// It is a record in JSON; what it says of partition and time counts only if it is to be kept.
+    Json {
+        /// Whether its partition is.
+        partitions: bool,
+        /// Whether its time is.
+        timestamps: bool,
+    },
+}
+
+impl Line {
+    /// The record of a line.
+    fn read(&self, line: Bytes) -> Next {
+        match self {
+            Self::Value(shape) => shape.line(line),
+            Self::Json { partitions, timestamps } => {
+                let mut record = record_json::read(&line)?;
+                record.partition = record.partition.filter(|_| *partitions);
+                record.timestamp = record.timestamp.filter(|_| *timestamps);
+                Ok(record)
+            }
+        }
+    }
 }
 
 /// How a value, and a key when it has one, become a record.
@@ -80,15 +110,15 @@ impl Shape {
 
 impl Source {
     /// The lines of stdin.
-    pub fn stdin(shape: Shape) -> Self {
-        Self::lines(io::stdin(), shape)
+    pub fn stdin(line: Line) -> Self {
+        Self::lines(io::stdin(), line)
     }
 
-    fn lines(input: impl Read + Send + 'static, shape: Shape) -> Self {
+    fn lines(input: impl Read + Send + 'static, line: Line) -> Self {
         let (sender, batches) = mpsc::channel(AHEAD);
         // A thread of its own, never joined: a read of a terminal or a pipe can't be called off.
         std::thread::spawn(move || read_lines(input, &sender));
-        Self::Lines { batches, batch: Vec::new().into_iter(), shape }
+        Self::Lines { batches, batch: Vec::new().into_iter(), line }
     }
 
     /// An app's made-up records; the same seed makes the same content.
@@ -114,9 +144,9 @@ impl Source {
                 };
                 Ok(Some(Ok(record)))
             }
-            Self::Lines { batches, batch, shape } => loop {
-                if let Some(line) = batch.next() {
-                    return Ok(Some(shape.line(line)));
+            Self::Lines { batches, batch, line } => loop {
+                if let Some(text) = batch.next() {
+                    return Ok(Some(line.read(text)));
                 }
                 match batches.recv().await {
                     Some(lines) => *batch = lines.context("read stdin")?.into_iter(),
@@ -189,7 +219,7 @@ mod tests {
     }
 
     async fn lines(text: &[u8], step: usize) -> Vec<Vec<u8>> {
-        let mut source = Source::lines(Dribble(text.to_vec(), step), Shape::default());
+        let mut source = Source::lines(Dribble(text.to_vec(), step), Line::Value(Shape::default()));
         let mut lines = Vec::new();
         while let Some(record) = source.next().await.unwrap() {
             lines.push(record.unwrap().value.unwrap().to_vec());

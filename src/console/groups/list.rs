@@ -303,10 +303,10 @@ async fn page(console: Arc<Console>, request: Request) -> Result<Response, Refus
     let columns = [
         ("Group", "group", false),
         ("State", "state", false),
-        ("Members", "members", true),
-        ("Topics", "topics", false),
         ("Lag", "lag", true),
         ("Behind", "behind", true),
+        ("Members", "members", true),
+        ("Topics", "topics", false),
         ("Coordinator", "coordinator", false),
     ]
     .map(column);

@@ -65,6 +65,7 @@ pub fn trend(trend: Trend) -> &'static str {
 pub fn drain(drain: Drain) -> String {
     match drain {
         Drain::Done => "–".to_owned(),
+        Drain::Soon => "keeps up".to_owned(),
         Drain::In(seconds) => format!("in {}", human::seconds(seconds.max(1.0).round())),
         Drain::Never => "never at this rate".to_owned(),
         Drain::Unknown => "not known yet".to_owned(),

@@ -60,13 +60,23 @@ impl Target {
         committed.filter(|key| self.topic.as_ref().is_none_or(|topic| key.topic == *topic)).collect()
     }
 
+    /// Why it can't be removed now. Of a group in use, what it committed for a topic that none of its members reads may go.
+    fn in_use(&self) -> Option<String> {
+        let Some(topic) = &self.topic else { return self.group.may_change().err() };
+        let readers: Vec<String> = (self.group.members.iter())
+            .filter(|member| member.partitions.contains_key(topic))
+            .map(|member| format!("{} at {}", member.client, member.host))
+            .collect();
+        (!readers.is_empty()).then(|| format!("{topic} is being read by {}; stop them first", readers.join(", ")))
+    }
+
     /// The name that has to be typed.
     fn name(&self) -> &str {
         self.topic.as_ref().unwrap_or(&self.group.group)
     }
 
     async fn remove(&self, console: &Arc<Console>) -> Result<Removed, Refusal> {
-        self.group.may_change().map_err(Refusal::conflict)?;
+        self.in_use().map_or(Ok(()), |reason| Err(Refusal::conflict(reason)))?;
         let offsets = self.committed();
         let count = offsets.len();
         match &self.topic {
@@ -110,7 +120,7 @@ impl Page<'_> {
 
 fn shown(console: &Console, request: &Request, target: &Target, error: Option<&str>) -> Response {
     let frame = Frame::new(console, Section::Groups, request);
-    let in_use = target.group.may_change().err();
+    let in_use = target.in_use();
     let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     frame::page(request, status, &Page { frame, target, in_use, error })
 }

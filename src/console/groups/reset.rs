@@ -199,6 +199,7 @@ struct Page {
     group: Group,
     asked: Asked,
     in_use: Option<String>,
+    is_projection: bool,
     refusal: Option<Refusal>,
     preview: Option<Preview>,
 }
@@ -255,7 +256,8 @@ async fn page(console: Arc<Console>, request: Request) -> Result<Response, Refus
     let status = refusal.as_ref().map_or(StatusCode::OK, |refusal| refusal.status);
     let frame = Frame::new(&console, Section::Groups, &request);
     let in_use = group.may_change().err();
-    Ok(frame::page(&request, status, &Page { frame, group, asked, in_use, refusal, preview }))
+    let is_projection = console.projections.contains(&group.group);
+    Ok(frame::page(&request, status, &Page { frame, group, asked, in_use, is_projection, refusal, preview }))
 }
 
 async fn preview(console: &Arc<Console>, group: &Group, asked: &Asked) -> Result<Option<Preview>, Refusal> {
@@ -331,6 +333,8 @@ struct Outcome {
     applied: bool,
     /// Why it can't be done now.
     in_use: Option<String>,
+    /// Whether the group keeps where it is beside its state, so that offsets in Kafka don't move it; `kboard replay` does.
+    is_projection: bool,
     /// What does it: for `/api/console/groups/{group}/offsets`.
     steps: Vec<Step>,
     /// What undoes it, for the same.
@@ -358,7 +362,8 @@ async fn move_all(console: Arc<Console>, params: Params, wanted: Reset) -> Resul
         apply(&console, &group, &steps).await?;
     }
     let undo = steps.iter().map(Step::back).collect();
-    Ok(Outcome { moves, applied: !wanted.dry_run, in_use: group.may_change().err(), steps, undo })
+    let is_projection = console.projections.contains(&group.group);
+    Ok(Outcome { moves, applied: !wanted.dry_run, in_use: group.may_change().err(), is_projection, steps, undo })
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

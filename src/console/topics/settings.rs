@@ -106,6 +106,12 @@ impl SettingView {
         }
     }
 
+    /// The first sentence of its documentation, and the rest.
+    fn sentences(&self) -> Option<(&str, &str)> {
+        let text = self.documentation.as_deref()?.trim();
+        Some(text.split_once(". ").unwrap_or((text, "")))
+    }
+
     fn shown(&self) -> &str {
         self.typed.as_deref().or(self.value.as_deref()).unwrap_or_default()
     }

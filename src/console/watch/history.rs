@@ -18,6 +18,8 @@ pub const MEMORY: usize = 24 * 1024 * 1024;
 const RECENT: usize = 3 * 60 / INTERVAL.as_secs() as usize;
 /// Points without which nothing can be said of a trend.
 const ENOUGH: usize = 3;
+/// Points of the last minute: who had nothing left in it keeps up.
+const MOMENT: usize = 60 / INTERVAL.as_secs() as usize;
 /// A change of lag smaller than this part of it, and smaller than so many records, is no trend.
 const STEADY: (f64, f64) = (0.02, 5.0);
 
@@ -136,6 +138,8 @@ pub enum Trend {
 pub enum Drain {
     /// Nothing is left.
     Done,
+    /// Nothing was left a moment ago: what is there now has just been written.
+    Soon,
     /// So many seconds.
     In(f64),
     /// The lag does not shrink.
@@ -330,8 +334,8 @@ impl History {
     }
 }
 
-/// The slope (a second) of the line that lies closest to `points` (seconds, value).
-fn slope(points: &[(f64, f64)]) -> Option<f64> {
+/// The line that lies closest to `points` (seconds, value): its slope a second, and how far they lie from it.
+fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     if points.len() < ENOUGH {
         return None;
     }
@@ -343,16 +347,25 @@ fn slope(points: &[(f64, f64)]) -> Option<f64> {
         both += (time - mean_time) * (value - mean_value);
         square += (time - mean_time).powi(2);
     }
-    (square > 0.0).then(|| both / square)
+    if square <= 0.0 {
+        return None;
+    }
+    let slope = both / square;
+    let away = |(time, value): &(f64, f64)| (value - mean_value - slope * (time - mean_time)).powi(2);
+    Some((slope, (points.iter().map(away).sum::<f64>() / count).sqrt()))
+}
+
+fn keeps_up(points: &[(f64, f64)]) -> bool {
+    points.iter().rev().take(MOMENT).any(|(_, left)| *left <= 0.0)
 }
 
 fn trend(points: &[(f64, f64)]) -> Trend {
-    let (Some(slope), Some(first), Some(last)) = (slope(points), points.first(), points.last()) else {
+    let (Some((slope, scatter)), Some(first), Some(last)) = (line(points), points.first(), points.last()) else {
         return Trend::Steady;
     };
     let change = slope * (last.0 - first.0);
     let largest = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-    if change.abs() <= STEADY.1.max(largest * STEADY.0) {
+    if keeps_up(&points[1..]) || change.abs() <= STEADY.1.max(largest * STEADY.0).max(scatter) {
         return Trend::Steady;
     }
     if change > 0.0 { Trend::Rising } else { Trend::Falling }
@@ -363,7 +376,10 @@ fn drain(points: &[(f64, f64)]) -> Drain {
     if *left <= 0.0 {
         return Drain::Done;
     }
-    match (slope(points), trend(points)) {
+    if keeps_up(&points[1..]) {
+        return Drain::Soon;
+    }
+    match (line(points).map(|(slope, _)| slope), trend(points)) {
         (None, _) => Drain::Unknown,
         (Some(slope), Trend::Falling) => Drain::In(left / -slope),
         (Some(_), Trend::Rising | Trend::Steady) => Drain::Never,
@@ -417,6 +433,8 @@ mod tests {
         assert_eq!(trend(&every_five_seconds([1000.0, 900.0, 800.0, 700.0])), Trend::Falling);
         assert_eq!(trend(&every_five_seconds([0.0, 50.0, 100.0])), Trend::Rising);
         assert_eq!(trend(&every_five_seconds([100.0])), Trend::Steady);
+        let noise = (0..36).map(|number| 500.0 + f64::from((number * 7_919) % 401));
+        assert_eq!(trend(&every_five_seconds(noise)), Trend::Steady, "up and down is no way");
     }
 
     #[test]
@@ -428,6 +446,7 @@ mod tests {
         assert_eq!(drain(&every_five_seconds([10.0, 20.0, 300.0])), Drain::Never);
         assert_eq!(drain(&every_five_seconds([500.0, 500.0, 500.0])), Drain::Never);
         assert_eq!(drain(&every_five_seconds([500.0, 100.0, 0.0])), Drain::Done);
+        assert_eq!(drain(&every_five_seconds([500.0, 0.0, 300.0, 400.0])), Drain::Soon);
         assert_eq!(drain(&every_five_seconds([500.0, 100.0])), Drain::Unknown);
         assert_eq!(drain(&[]), Drain::Unknown);
     }

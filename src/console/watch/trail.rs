@@ -98,6 +98,10 @@ fn change(at: i64, before: Option<&Group>, after: Option<&Group>) -> Option<Chan
         members: now.len(),
         moved: moved(before, after),
     };
+    // That someone committed something is no rebalance.
+    if before.is_none() && now.is_empty() {
+        return None;
+    }
     let is_one = change.from != change.to || !change.joined.is_empty() || !change.left.is_empty() || change.moved > 0;
     is_one.then_some(change)
 }
@@ -180,10 +184,8 @@ mod tests {
     #[test]
     fn one_restless_group_does_not_push_out_the_others() {
         let mut trail = Trail::default();
-        let of = |group: &str, at| Change {
-            group: group.to_owned(),
-            ..change(at, None, Some(&with("Stable", vec![]))).unwrap()
-        };
+        let joined = with("Stable", vec![member("a", &[])]);
+        let of = |group: &str, at| Change { group: group.to_owned(), ..change(at, None, Some(&joined)).unwrap() };
         trail.push(of("quiet", 1));
         (2..5_000).for_each(|at| trail.push(of("restless", at)));
         assert_eq!(trail.newest(Some("quiet")).count(), 1);

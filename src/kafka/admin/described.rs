@@ -4,16 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use futures::FutureExt;
 use futures::future::join_all;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::consumer_group_describe_response::Member as ConsumerMember;
 use kafka_protocol::messages::describe_groups_response::DescribedGroupMember;
-use kafka_protocol::messages::{
-    ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DescribeGroupsRequest, GroupId,
-};
-use kafka_protocol::protocol::{Decodable, StrBytes, VersionRange};
+use kafka_protocol::messages::{ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId};
+use kafka_protocol::protocol::{StrBytes, VersionRange};
 
 use super::groups::{Listing, Member};
 use crate::kafka::Cluster;
@@ -106,9 +104,8 @@ fn outcome(code: i16, described: impl FnOnce() -> Described) -> Outcome {
 }
 
 fn classic_member(member: &DescribedGroupMember) -> Member {
-    let assigned = assignment(member.member_assignment.clone()).unwrap_or_default();
-    let topics = assigned.assigned_partitions.into_iter().map(|topic| (topic.topic.to_string(), topic.partitions));
-    named(&member.member_id, &member.client_id, &member.client_host, topics)
+    let assigned = assignment(&member.member_assignment).unwrap_or_default();
+    named(&member.member_id, &member.client_id, &member.client_host, assigned.into_iter())
 }
 
 fn consumer_member(member: &ConsumerMember) -> Member {
@@ -133,18 +130,32 @@ fn named(
     Member { member: id.to_string(), client: client.to_string(), host, partitions }
 }
 
-/// What a consumer was assigned; `None` for members that are no consumers, as those of Kafka Connect, or have nothing yet.
-fn assignment(mut bytes: Bytes) -> Option<ConsumerProtocolAssignment> {
-    let version = bytes.try_get_i16().ok()?;
+/// What a consumer was assigned, by topic; `None` for members that are no consumers, as those of Kafka Connect, or have
+/// nothing yet. Members write this as they like, and kafka-protocol believes the counts in it, however much memory that
+/// takes, so it is read here.
+fn assignment(mut bytes: &[u8]) -> Option<Vec<(String, Vec<i32>)>> {
     // Newer versions only add fields at the end.
-    ConsumerProtocolAssignment::decode(&mut bytes, version.clamp(0, 3)).ok()
+    let _version = bytes.try_get_i16().ok()?;
+    let mut topics = Vec::new();
+    for _ in 0..bytes.try_get_i32().ok()? {
+        let length = usize::try_from(bytes.try_get_i16().ok()?).ok()?;
+        let (name, rest) = bytes.split_at_checked(length)?;
+        let name = String::from_utf8_lossy(name).into_owned();
+        bytes = rest;
+        let mut partitions = Vec::new();
+        for _ in 0..bytes.try_get_i32().ok()? {
+            partitions.push(bytes.try_get_i32().ok()?);
+        }
+        topics.push((name, partitions));
+    }
+    Some(topics)
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::{BufMut, BytesMut};
-    use kafka_protocol::messages::TopicName;
     use kafka_protocol::messages::consumer_protocol_assignment::TopicPartition;
+    use kafka_protocol::messages::{ConsumerProtocolAssignment, TopicName};
     use kafka_protocol::protocol::Encodable;
 
     use super::*;
@@ -164,8 +175,14 @@ mod tests {
             let member = classic_member(&member);
             assert_eq!((member.host.as_str(), &member.partitions["orders"]), ("10.0.0.1", &vec![0, 2]));
         }
-        for bytes in [&b""[..], b"\x00", b"\x00\x00\xff\xff\xff\xff", b"\x00\x01\x7f\xff\xff\xff"] {
-            assert!(assignment(Bytes::from_static(bytes)).is_none_or(|found| found.assigned_partitions.is_empty()));
+        for bytes in [
+            &b""[..],
+            b"\x00",
+            b"\x00\x00\x7f\xff\xff\xff",
+            b"\x00\x01\x00\x00\x00\x01\x7f\xffx",
+            b"\x00\x00\xff\xff\xff\xff",
+        ] {
+            assert!(assignment(bytes).is_none_or(|topics| topics.is_empty()), "{bytes:?}");
         }
     }
 }

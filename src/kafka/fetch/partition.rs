@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::FetchRequest;
 
-use super::collect::collect_aside;
+use super::collect::collect_kindly;
 use super::leaders::{leader, reading};
 use super::request::{Amount, Piece, Position, VERSIONS, pieces, request};
 use super::{At, Cluster, FetchOptions, Fetched, Isolation, KafkaError, Record, offsets};
@@ -89,8 +89,7 @@ async fn attempt(cluster: &Cluster, mut position: Position, options: &FetchOptio
     };
     let piece = piece.map_err(what())?;
     let Piece { log_start, high_watermark, last_stable, .. } = piece;
-    let bytes = piece.batches.len();
-    let (collected, _) = collect_aside(piece.decoder(options.isolation), i64::MAX, options.memory, bytes).await;
+    let (collected, _) = collect_kindly(piece.decoder(options.isolation), i64::MAX, options.memory).await;
     let (records, unreadable, next) = (collected.records, collected.unreadable, collected.next);
     Ok(Fetched { records, unreadable, next, log_start, high_watermark, last_stable })
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::turn::{Outcome, Turn};
 use super::{Chunk, News, Range, ScanOptions};
-use crate::kafka::fetch::collect::collect_aside;
+use crate::kafka::fetch::collect::collect_kindly;
 use crate::kafka::fetch::leaders::{leader_in, reading};
 use crate::kafka::fetch::partition::bounds;
 use crate::kafka::fetch::request::{Amount, Piece, Position, VERSIONS, pieces, request};
@@ -23,9 +23,9 @@ const AT_ONCE: usize = 8;
 /// How long a leader waits for something new, if all that it is asked for goes on for ever.
 const FOLLOW_WAIT: Duration = Duration::from_millis(500);
 /// Bytes of one answer: enough to make little of the way, and no more.
-const ANSWER: std::ops::RangeInclusive<usize> = 64 * 1024..=4 * 1024 * 1024;
+const ANSWER: std::ops::RangeInclusive<usize> = 64 * 1024..=2 * 1024 * 1024;
 /// Memory of a chunk.
-const CHUNK: usize = 1024 * 1024;
+const CHUNK: usize = 512 * 1024;
 /// What memory is counted in.
 const UNIT: usize = 1024;
 
@@ -207,7 +207,7 @@ impl Driver {
         self.ask(Instant::now()).await?;
         for (place, mut decoder, to, high_watermark, bytes, went_on) in decoders {
             loop {
-                let (collected, rest) = collect_aside(decoder, to, CHUNK, bytes).await;
+                let (collected, rest) = collect_kindly(decoder, to, CHUNK).await;
                 decoder = rest;
                 let (is_all, next) = (collected.is_all, collected.next);
                 let chunk = Chunk {

@@ -10,7 +10,7 @@ use crate::kafka::fetch::Isolation;
 use crate::kafka::fetch::request::{Piece, Position};
 
 /// How long a range may make no progress: a broker may be started again meanwhile.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A range that is read.
 #[derive(Debug)]
