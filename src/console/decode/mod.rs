@@ -165,7 +165,7 @@ pub fn preview(bytes: Option<&[u8]>, format: Format, found: Option<Range<usize>>
 fn preview_of_text(bytes: &[u8], found: Option<Range<usize>>, out: &mut Markup) {
     let found = found.unwrap_or_default();
     // What was found must be in the line.
-    let start = if found.start > PREVIEW / 2 { boundary(bytes, found.start - LEAD) } else { 0 };
+    let start = if found.end > PREVIEW { boundary(bytes, found.start.saturating_sub(LEAD)) } else { 0 };
     let end = boundary(bytes, bytes.len().min(start + SAMPLE));
     let (begin, close) = (found.start.clamp(start, end), found.end.clamp(start, end));
     let mut left = PREVIEW;
