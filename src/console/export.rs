@@ -73,17 +73,16 @@ fn partitions(text: &mut Text, topics: &[&Topic]) {
     for topic in topics {
         text.sample("kafka_topic_partitions", &[("topic", &topic.name)], topic.partitions.len());
     }
-    let count = |ids: &[i32]| i64::try_from(ids.len()).ok();
-    let families: [(&str, &str, &dyn Fn(&Partition) -> Option<i64>); 7] = [
-        ("current_offset", "Current Offset of a Broker at Topic/Partition", &|partition| partition.latest),
-        ("oldest_offset", "Oldest Offset of a Broker at Topic/Partition", &|partition| partition.earliest),
-        ("leader", "Leader Broker ID of this Topic/Partition", &|partition| partition.leader.map(i64::from)),
-        ("replicas", "Number of Replicas for this Topic/Partition", &|partition| count(&partition.replicas)),
-        ("in_sync_replica", "Number of In-Sync Replicas for this Topic/Partition", &|partition| count(&partition.isr)),
-        ("leader_is_preferred", "1 if Topic/Partition is using the Preferred Broker", &|partition| {
+    let families: [(&str, &str, Of<Partition>); 7] = [
+        ("current_offset", "Current Offset of a Broker at Topic/Partition", |partition| partition.latest),
+        ("oldest_offset", "Oldest Offset of a Broker at Topic/Partition", |partition| partition.earliest),
+        ("leader", "Leader Broker ID of this Topic/Partition", |partition| partition.leader.map(i64::from)),
+        ("replicas", "Number of Replicas for this Topic/Partition", |partition| count(&partition.replicas)),
+        ("in_sync_replica", "Number of In-Sync Replicas for this Topic/Partition", |partition| count(&partition.isr)),
+        ("leader_is_preferred", "1 if Topic/Partition is using the Preferred Broker", |partition| {
             Some((partition.leader.is_some() && partition.leader == partition.replicas.first().copied()).into())
         }),
-        ("under_replicated_partition", "1 if Topic/Partition is under Replicated", &|partition| {
+        ("under_replicated_partition", "1 if Topic/Partition is under Replicated", |partition| {
             Some(partition.is_under_replicated().into())
         }),
     ];
@@ -97,6 +96,10 @@ fn partitions(text: &mut Text, topics: &[&Topic]) {
             }
         }
     }
+}
+
+fn count(ids: &[i32]) -> Option<i64> {
+    i64::try_from(ids.len()).ok()
 }
 
 /// What stands for an offset, or a lag, where nothing was committed.

@@ -255,7 +255,7 @@ fn counted(rows: &[Row], common: impl Fn(&Row) -> Common, address: impl Fn(&Comm
         Count { what, group, letters, waiting, address, chosen }
     };
     let mut counts: Vec<Count> = counts.into_iter().map(count).collect();
-    counts.sort_by(|a, b| b.letters.cmp(&a.letters));
+    counts.sort_by_key(|count| std::cmp::Reverse(count.letters));
     counts
 }
 

@@ -40,8 +40,15 @@ pub struct Series {
 enum Values {
     /// The same all the time.
     Flat { value: f32, length: usize },
-    /// The last ones, and how often the last one came in a row.
-    Moving { values: Box<VecDeque<f32>>, same: usize },
+    /// The last ones.
+    Moving(Box<Moving>),
+}
+
+#[derive(Clone, Debug)]
+struct Moving {
+    values: VecDeque<f32>,
+    /// How often the last one came in a row.
+    same: usize,
 }
 
 impl Default for Values {
@@ -71,9 +78,10 @@ impl Series {
                 let mut values = VecDeque::with_capacity(POINTS);
                 values.extend(std::iter::repeat_n(*value, (*length).min(POINTS - 1)));
                 values.push_back(new);
-                self.values = Values::Moving { values: Box::new(values), same: 1 };
+                self.values = Values::Moving(Box::new(Moving { values, same: 1 }));
             }
-            Values::Moving { values, same } => {
+            Values::Moving(moving) => {
+                let Moving { values, same } = &mut **moving;
                 *same = if values.back().is_some_and(|last| last.to_bits() == new.to_bits()) { *same + 1 } else { 1 };
                 if *same >= POINTS {
                     self.values = Values::Flat { value: new, length: POINTS };
@@ -89,19 +97,19 @@ impl Series {
 
     /// Forgets all but the last value.
     fn begin_anew(&mut self) {
-        if let Values::Moving { values, .. } = &self.values {
-            self.values = Values::Flat { value: values.back().copied().unwrap_or(f32::NAN), length: 1 };
+        if let Values::Moving(moving) = &self.values {
+            self.values = Values::Flat { value: moving.values.back().copied().unwrap_or(f32::NAN), length: 1 };
         }
     }
 
     fn moves(&self) -> bool {
-        matches!(self.values, Values::Moving { .. })
+        matches!(self.values, Values::Moving(_))
     }
 
     /// How far the largest known value is from the smallest.
     fn spread(&self) -> f32 {
-        let Values::Moving { values, .. } = &self.values else { return 0.0 };
-        let known = values.iter().copied().filter(|value| !value.is_nan());
+        let Values::Moving(moving) = &self.values else { return 0.0 };
+        let known = moving.values.iter().copied().filter(|value| !value.is_nan());
         let (low, high) = known.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         (high - low).max(0.0)
     }
@@ -112,7 +120,7 @@ impl Series {
         let mut newest_first: Vec<f32> = vec![f32::NAN; if self.last_look == 0 { count } else { behind }];
         match &self.values {
             Values::Flat { value, length } => newest_first.extend(std::iter::repeat_n(*value, *length)),
-            Values::Moving { values, .. } => newest_first.extend(values.iter().rev()),
+            Values::Moving(moving) => newest_first.extend(moving.values.iter().rev()),
         }
         newest_first.resize(count, f32::NAN);
         newest_first.reverse();

@@ -69,7 +69,8 @@ pub async fn look(cluster: &Cluster, before: &Snapshot, since: &mut Since) -> Re
             continue;
         }
         if let Some(problem) = hidden(group, &refused, topics.get(OFFSETS)) {
-            let unknown = Group { problem: Some(problem), state: UNKNOWN.to_owned(), members: Vec::new(), ..group.clone() };
+            let unknown =
+                Group { problem: Some(problem), state: UNKNOWN.to_owned(), members: Vec::new(), ..group.clone() };
             groups.insert(name.clone(), unknown);
         }
     }
