@@ -17,6 +17,7 @@ use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
 use crate::console::topics;
+use crate::console::watch::Snapshot;
 use crate::kafka::dead_letter::letter::Letter;
 use crate::kafka::dead_letter::send_back::SendBack;
 use crate::kafka::dead_letter::survey::{Limits, find, survey};
@@ -82,6 +83,10 @@ struct LetterView {
     value: Content,
     /// The headers that it is sent back with.
     headers: Vec<Header>,
+    /// The page of the record that it was, if that is still kept.
+    origin_address: Option<String>,
+    /// The page of the group, if there still is one.
+    group_address: Option<String>,
 }
 
 impl LetterView {
@@ -108,21 +113,27 @@ impl LetterView {
             key: Content::of(letter.key.as_deref()),
             value: Content::of_value(letter.value.as_deref()),
             headers: letter.revived().headers.iter().map(header).collect(),
+            origin_address: None,
+            group_address: None,
         }
     }
 
-    /// The page of the record that it was, where that is known.
-    fn origin_address(&self) -> Option<String> {
-        let (origin, partition, offset) = (self.origin.as_deref()?, self.origin_partition?, self.origin_offset?);
-        Some(format!("{}/messages/{partition}/{offset}", topics::address(origin)))
+    /// Adds the addresses of what is still there: what a letter tells of itself may be anything.
+    fn with_addresses(mut self, snapshot: &Snapshot) -> Self {
+        let group = self.group.as_deref().filter(|group| snapshot.groups.contains_key(*group));
+        self.group_address = group.map(|group| format!("/console/groups/{}", frame::segment(group)));
+        let record = || {
+            let (topic, number, offset) = (self.origin.as_deref()?, self.origin_partition?, self.origin_offset?);
+            let partition = snapshot.topics.get(topic)?.partition(number)?;
+            let kept = (partition.earliest?..partition.latest?).contains(&offset);
+            kept.then(|| format!("{}/messages/{number}/{offset}", topics::address(topic)))
+        };
+        self.origin_address = record();
+        self
     }
 
     fn record_address(&self) -> String {
         format!("{}/messages/{}/{}", topics::address(&self.topic), self.partition, self.offset)
-    }
-
-    fn group_address(&self) -> Option<String> {
-        Some(format!("/console/groups/{}", frame::segment(self.group.as_deref()?)))
     }
 
     fn address(&self) -> String {
@@ -142,7 +153,7 @@ async fn letter(console: &Console, params: &Params) -> Result<(Letter, LetterVie
         true => Some(true),
         false => marks.is_complete().then_some(false),
     };
-    let view = LetterView::new(&letter, sent_back);
+    let view = LetterView::new(&letter, sent_back).with_addresses(&console.watch.snapshot());
     Ok((letter, view))
 }
 
