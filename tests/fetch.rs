@@ -434,7 +434,7 @@ async fn a_broker_that_is_killed_in_mid_scan_costs_nothing_but_time() {
     let mut broker = Broker::start().await;
     let address = broker.address();
     let topic = topic_on(&address, 2, &[]).await;
-    const COUNT: usize = 100_000;
+    const COUNT: usize = 400_000;
     for partition in ["0", "1"] {
         tools::kcat(&address, &["-P", "-t", &topic, "-p", partition], &numbers(COUNT)).await;
     }

@@ -122,14 +122,15 @@ impl LetterView {
     fn with_addresses(mut self, snapshot: &Snapshot) -> Self {
         let group = self.group.as_deref().filter(|group| snapshot.groups.contains_key(*group));
         self.group_address = group.map(|group| format!("/console/groups/{}", frame::segment(group)));
-        let record = || {
-            let (topic, number, offset) = (self.origin.as_deref()?, self.origin_partition?, self.origin_offset?);
-            let partition = snapshot.topics.get(topic)?.partition(number)?;
-            let kept = (partition.earliest?..partition.latest?).contains(&offset);
-            kept.then(|| format!("{}/messages/{number}/{offset}", topics::address(topic)))
-        };
-        self.origin_address = record();
+        self.origin_address = self.origin_in(snapshot);
         self
+    }
+
+    fn origin_in(&self, snapshot: &Snapshot) -> Option<String> {
+        let (topic, number, offset) = (self.origin.as_deref()?, self.origin_partition?, self.origin_offset?);
+        let partition = snapshot.topics.get(topic)?.partition(number)?;
+        let is_kept = (partition.earliest?..partition.latest?).contains(&offset);
+        is_kept.then(|| format!("{}/messages/{number}/{offset}", topics::address(topic)))
     }
 
     fn record_address(&self) -> String {
