@@ -84,10 +84,10 @@ async fn lists(kafka: &str, topics: usize, partitions: i32, groups: usize) -> an
     for path in [
         "/console",
         "/console/topics",
-        "/console/topics?sort=-messages",
+        "/console/topics?sort=messages",
         "/console/topics?q=topic-0999",
         "/console/groups",
-        "/console/groups?sort=-lag",
+        "/console/groups?sort=lag",
         "/console/groups?q=group-0499",
         "/api/console/topics",
         "/api/console/groups",
