@@ -133,9 +133,12 @@ async fn a_group_in_use_is_neither_reset_nor_deleted() {
 async fn a_reset_shows_its_plan_and_is_carried_out_when_told() {
     let (topic, group) = finished().await;
     let plan = reset(&group, &["--by", "-12", "--output", "json"]).json();
+    // Each partition ends where the group is.
     let step = |partition, before, after, note: Option<&str>| {
-        let change = after - before;
-        json!({"topic": topic, "partition": partition, "before": before, "after": after, "change": change, "note": note})
+        json!({
+            "topic": topic, "partition": partition, "before": before, "after": after, "change": after - before,
+            "lag_after": before - after, "note": note,
+        })
     };
     let start = Some("stops at the log's start");
     assert_eq!(plan, json!([step(0, 10, 0, start), step(1, 20, 8, None), step(2, 30, 18, None)]));
