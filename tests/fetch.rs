@@ -446,6 +446,8 @@ async fn a_broker_that_is_killed_in_mid_scan_costs_nothing_but_time() {
         let chunk = scan.next().await.unwrap().unwrap();
         found[chunk.range].extend(chunk.records.iter().map(|record| record.offset));
     }
+    // With what little memory it has, it can't have read all the rest ahead.
+    assert!(found.iter().map(Vec::len).sum::<usize>() < COUNT, "little is left to be interrupted");
     broker.kill9();
     let mut restarted = std::pin::pin!(broker.restart());
     let mut is_up = false;
@@ -459,7 +461,10 @@ async fn a_broker_that_is_killed_in_mid_scan_costs_nothing_but_time() {
             }
         }
     }
-    assert!(is_up, "the scan had everything before the broker was killed");
+    // It may have everything before somebody has seen the broker serve.
+    if !is_up {
+        restarted.await;
+    }
     for found in found {
         assert_eq!(found, (0..COUNT as i64).collect::<Vec<_>>());
     }
