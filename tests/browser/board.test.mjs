@@ -159,11 +159,18 @@ test("the page says when the server is gone, comes back, and has missed nothing"
 
 test("a reader further down is not pushed away", async () => {
   for (let n = 0; n < 40; n++) await board.send(`Filling the page, ${n}`);
+  // All of them are on the board before the page opens: what arrives from here on is the news alone.
+  await eventually("a full board", async () => {
+    const { messages } = await (await fetch(`${board.url}/api/messages?limit=100`)).json();
+    return messages.filter(({ content }) => content.startsWith("Filling the page")).length === 40;
+  });
   await onBoard(async (page) => {
-    await eventually("a full page", async () => (await contents(page)).length >= 40);
+    // Chromium scrolls a wheel's turn over several frames: only at its end does anything stand where it stays.
+    await page.evaluate(() => { window.scrolled = new Promise((done) => addEventListener("scrollend", done, { once: true })); });
     await page.mouse.move(640, 600);
     await page.mouse.wheel(0, 1500);
-    await eventually("the page scrolled", () => page.evaluate(() => window.scrollY > 500));
+    await page.evaluate(() => window.scrolled.then(() => true));
+    assert.ok(await page.evaluate(() => window.scrollY > 500), "the page scrolled");
     // What the reader looks at must stay where it is.
     const marker = await page.evaluateHandle(() => document.elementFromPoint(innerWidth * 0.7, innerHeight / 2).closest("li.message"));
     const before = await marker.evaluate((element) => element.getBoundingClientRect().top);
