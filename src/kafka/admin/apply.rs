@@ -100,7 +100,7 @@ async fn take(cluster: &Cluster, step: &Step, defaults: &TopicDefaults, check: b
                 let reason = "it was created by someone else meanwhile; do this again to compare with it".to_owned();
                 return Err(KafkaError::InvalidTopic { topic: topic.name, reason });
             }
-            if check { Ok(()) } else { ensure::await_leaders(cluster, &[topic.name]).await }
+            if check { Ok(()) } else { ensure::await_leaders(cluster, &topic.name, topic.partitions).await }
         }
         Action::Change { partitions, config } => {
             if !config.is_empty() {
@@ -112,7 +112,7 @@ async fn take(cluster: &Cluster, step: &Step, defaults: &TopicDefaults, check: b
             }
             let Some(partitions) = partitions else { return Ok(()) };
             add_partitions(cluster, &step.topic, partitions.to, check).await?;
-            if check { Ok(()) } else { ensure::await_leaders(cluster, std::slice::from_ref(&step.topic)).await }
+            if check { Ok(()) } else { ensure::await_leaders(cluster, &step.topic, partitions.to).await }
         }
     }
 }

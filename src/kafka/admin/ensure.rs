@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use krafka::admin::NewTopic;
 use krafka::error::ErrorCode;
-use tokio::time::Instant;
 
-use super::topics::{Topic, layout};
+use super::spread::everywhere;
+use super::topics::layout;
 use super::{TopicSpec, broker_count, client, is_code};
 use crate::config::TopicDefaults;
+use crate::kafka::wire::Layout;
 use crate::kafka::{Cluster, KafkaError};
 
 /// The setting that says how many replicas must have a record before acks=all is answered.
@@ -21,7 +22,6 @@ pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 const USUAL_REPLICAS: i16 = 3;
 /// How long a created topic may take until each partition has a leader.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(15);
-const LEADER_POLL: Duration = Duration::from_millis(50);
 
 /// A topic that was made, as it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,14 +53,18 @@ pub async fn ensure_topics(
     let brokers = broker_count(cluster).await?;
     let wanted: Vec<CreatedTopic> =
         missing.into_iter().map(|spec| resolve(spec, defaults, brokers)).collect::<Result<_, _>>()?;
-    let mut created = Vec::new();
-    for topic in &wanted {
-        if create(cluster, topic, false).await? {
-            created.push(topic.clone());
-        }
+    let (mut created, mut others) = (Vec::new(), Vec::new());
+    for topic in wanted {
+        let is_ours = create(cluster, &topic, false).await?;
+        if is_ours { &mut created } else { &mut others }.push(topic);
     }
-    let names: Vec<String> = wanted.into_iter().map(|topic| topic.name).collect();
-    await_leaders(cluster, &names).await?;
+    for topic in &created {
+        await_leaders(cluster, &topic.name, topic.partitions).await?;
+    }
+    for topic in &others {
+        // Who made it meanwhile may have wanted fewer.
+        await_leaders(cluster, &topic.name, 1).await?;
+    }
     Ok(created)
 }
 
@@ -110,21 +114,21 @@ pub async fn create(cluster: &Cluster, topic: &CreatedTopic, validate_only: bool
     }
 }
 
-/// Waits until each partition of `topics` has a leader, so that the first record can be written.
+/// Waits until every broker knows at least so many `partitions` of `topic`, each with a leader, so that the first record can
+/// be written and whoever asks next finds it. As many as the brokers choose are less than any.
 ///
 /// # Errors
-/// One has none after a while; the error names it.
-pub async fn await_leaders(cluster: &Cluster, topics: &[String]) -> Result<(), KafkaError> {
-    let deadline = Instant::now() + LEADER_TIMEOUT;
-    loop {
-        let found = layout(cluster, topics).await?;
-        let is_led = |name: &&String| found.get(*name).is_some_and(Topic::is_led);
-        let Some(waiting) = topics.iter().find(|name| !is_led(name)) else { return Ok(()) };
-        if Instant::now() >= deadline {
-            return Err(KafkaError::NoLeader { topic: waiting.clone(), waited: LEADER_TIMEOUT });
-        }
-        tokio::time::sleep(LEADER_POLL).await;
+/// That is not so after a while.
+pub async fn await_leaders(cluster: &Cluster, topic: &str, partitions: i32) -> Result<(), KafkaError> {
+    let is_led = |told: &Layout| {
+        let Ok(led) = told else { return false };
+        let enough = i32::try_from(led.len()).is_ok_and(|told| told >= partitions.max(1));
+        enough && led.values().all(Option::is_some)
+    };
+    if everywhere(cluster, topic, LEADER_TIMEOUT, is_led).await? {
+        return Ok(());
     }
+    Err(KafkaError::NoLeader { topic: topic.to_owned(), waited: LEADER_TIMEOUT })
 }
 
 async fn missing<'a>(cluster: &Cluster, specs: &'a [TopicSpec]) -> Result<Vec<&'a TopicSpec>, KafkaError> {

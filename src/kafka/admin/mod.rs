@@ -5,6 +5,7 @@
 //! - [`plan`]: what would have to change, a pure function; [`apply`] carries it out.
 //! - [`groups`]: groups as they are; [`positions`]: how far they have read; [`waiting`]: how long the next record has
 //!   waited; [`reset`]: where they may go.
+//! - `spread`: until every broker has heard of a change.
 
 pub mod apply;
 pub mod brokers;
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod positions;
 pub mod reset;
 pub mod settings;
+mod spread;
 pub mod topics;
 pub mod waiting;
 

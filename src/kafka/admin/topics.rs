@@ -9,6 +9,7 @@ use krafka::error::ErrorCode;
 use serde::Serialize;
 
 use super::brokers::{self, Broker, Sizes};
+use super::spread::everywhere;
 use super::{client, is_code};
 use crate::kafka::fetch::{self, At, Isolation, Located};
 use crate::kafka::{Cluster, KafkaError};
@@ -308,12 +309,7 @@ pub async fn delete(cluster: &Cluster, name: &str) -> Result<(), KafkaError> {
         }
         Err(error) => return Err(what()(error)),
     }
-    let gone = async {
-        while !layout(cluster, [name]).await?.is_empty() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(())
-    };
     // The controller has accepted it; that a broker is slow to hear of it is no failure.
-    tokio::time::timeout(DETAIL_TIMEOUT, gone).await.unwrap_or(Ok(()))
+    everywhere(cluster, name, DETAIL_TIMEOUT, Result::is_err).await?;
+    Ok(())
 }

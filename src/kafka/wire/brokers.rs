@@ -9,19 +9,22 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{MetadataRequest, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes, VersionRange};
 use rustls::ClientConfig;
 
 use super::connection::Connection;
-use super::layout::{Known, Layout};
+use super::layout::{Known, Layout, format_address, layout};
 use super::{WireError, handshake};
 use crate::config::KafkaSettings;
 use crate::config::tls::{self, TlsError};
 
 /// How long a broker may take to answer what it can answer at once.
 pub const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+/// How long one of several may take that are asked the same.
+const SPREAD_PATIENCE: Duration = Duration::from_secs(2);
 /// Connections to one broker that are kept for whoever comes next.
 const IDLE_CONNECTIONS: usize = 8;
 /// How long they are kept: less than what firewalls and Kafka (10 min) leave them.
@@ -151,15 +154,24 @@ impl Brokers {
     }
 
     async fn learn(self: &Arc<Self>, topics: &[String]) -> Result<(), WireError> {
-        let request = |_| {
-            let topics = topics.iter().map(|topic| {
-                MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_string(topic.clone()))))
-            });
-            MetadataRequest::default().with_topics(Some(topics.collect())).with_allow_auto_topic_creation(false)
-        };
-        let response = self.ask_any::<MetadataRequest>(METADATA, request).await?;
+        let response = self.ask_any::<MetadataRequest>(METADATA, |_| about(topics)).await?;
         self.known.learn(response);
         Ok(())
+    }
+
+    /// Who leads the partitions of `topic` as each broker has it that answers soon: news spreads from one to the other.
+    ///
+    /// # Errors
+    /// When none answers.
+    pub async fn layout_by_each(self: &Arc<Self>, topic: &str) -> Result<Vec<Layout>, WireError> {
+        let topics = [topic.to_owned()];
+        let cluster = self.ask_any::<MetadataRequest>(METADATA, |_| about(&topics)).await?;
+        let addresses: Vec<_> = cluster.brokers.iter().map(|b| format_address(&b.host, b.port)).collect();
+        let asked = addresses
+            .iter()
+            .map(|address| self.ask::<MetadataRequest>(address, METADATA, SPREAD_PATIENCE, |_| about(&topics)));
+        let answers = join_all(asked).await.into_iter().flatten();
+        Ok(answers.flat_map(|answer| answer.topics).map(|topic| layout(&topic)).collect())
     }
 
     /// Asks the cluster for `topic` anew next time: what is known of it has turned out wrong.
@@ -199,6 +211,13 @@ impl Brokers {
             connections.push((Instant::now(), connection));
         }
     }
+}
+
+/// Asks for `topics`, and makes none of them.
+fn about(topics: &[String]) -> MetadataRequest {
+    let name = |topic: &String| Some(TopicName(StrBytes::from_string(topic.clone())));
+    let topics = topics.iter().map(|topic| MetadataRequestTopic::default().with_name(name(topic)));
+    MetadataRequest::default().with_topics(Some(topics.collect())).with_allow_auto_topic_creation(false)
 }
 
 impl Lease {

@@ -81,7 +81,8 @@ pub fn format_address(host: &str, port: i32) -> Arc<str> {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }.into()
 }
 
-fn layout(topic: &MetadataResponseTopic) -> Layout {
+/// What a broker tells of a topic.
+pub fn layout(topic: &MetadataResponseTopic) -> Layout {
     if let Some(error) = ResponseError::try_from_code(topic.error_code) {
         return Err(error);
     }

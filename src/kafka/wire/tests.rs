@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponseTopic};
 use kafka_protocol::messages::{
@@ -172,24 +173,52 @@ async fn listen(old: bool) -> Listening {
     let port = listener.local_addr().unwrap().port();
     let (connections, questions) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let counts = (Arc::clone(&connections), Arc::clone(&questions));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            counts.0.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(serve(Broker(stream), port, old, Arc::clone(&counts.1)));
-        }
-    });
-    let settings = KafkaSettings {
+    tokio::spawn(accept(listener, told(&[port], 0), old, counts));
+    let brokers = brokers(port);
+    let address = Arc::from(format!("127.0.0.1:{port}").as_str());
+    Listening { brokers, address, connections, questions }
+}
+
+/// The brokers of the cluster that the one at `port` belongs to.
+fn brokers(port: u16) -> Arc<Brokers> {
+    Arc::new(Brokers::new(KafkaSettings {
         // The first one is away.
         bootstrap: vec!["127.0.0.1:1".to_owned(), format!("127.0.0.1:{port}")],
         tls: None,
         sasl: None,
         session_timeout: PATIENCE,
-    };
-    let address = Arc::from(settings.bootstrap[1].as_str());
-    Listening { brokers: Arc::new(Brokers::new(settings)), address, connections, questions }
+    }))
 }
 
-async fn serve(mut broker: Broker<tokio::net::TcpStream>, port: u16, old: bool, questions: Arc<AtomicUsize>) {
+/// What a broker tells of a cluster at `ports` and of a topic without partitions, or with an error.
+fn told(ports: &[u16], error: i16) -> MetadataResponse {
+    let broker = |(id, port): (i32, &u16)| {
+        let host = StrBytes::from_static_str("127.0.0.1");
+        MetadataResponseBroker::default().with_host(host).with_port((*port).into()).with_node_id(BrokerId(id))
+    };
+    let name = TopicName(StrBytes::from_static_str("topic"));
+    let topic = MetadataResponseTopic::default().with_name(Some(name)).with_error_code(error);
+    MetadataResponse::default().with_brokers((1..).zip(ports).map(broker).collect()).with_topics(vec![topic])
+}
+
+async fn accept(
+    listener: TcpListener,
+    told: MetadataResponse,
+    old: bool,
+    (connections, questions): (Arc<AtomicUsize>, Arc<AtomicUsize>),
+) {
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(serve(Broker(stream), told.clone(), old, Arc::clone(&questions)));
+    }
+}
+
+async fn serve(
+    mut broker: Broker<tokio::net::TcpStream>,
+    told: MetadataResponse,
+    old: bool,
+    questions: Arc<AtomicUsize>,
+) {
     while let Some(asked) = broker.asked().await {
         let mut body = BytesMut::new();
         if asked.key == ApiVersionsRequest::KEY {
@@ -202,15 +231,7 @@ async fn serve(mut broker: Broker<tokio::net::TcpStream>, port: u16, old: bool, 
             assert_eq!((asked.key, asked.version), (MetadataRequest::KEY, 12));
             questions.fetch_add(1, Ordering::Relaxed);
             body.put_u8(0); // a header without tags
-            let itself = MetadataResponseBroker::default()
-                .with_host(StrBytes::from_static_str("127.0.0.1"))
-                .with_port(port.into())
-                .with_node_id(BrokerId(1));
-            let name = TopicName(StrBytes::from_static_str("topic"));
-            let response = MetadataResponse::default()
-                .with_brokers(vec![itself])
-                .with_topics(vec![MetadataResponseTopic::default().with_name(Some(name))]);
-            response.encode(&mut body, 12).unwrap();
+            told.encode(&mut body, 12).unwrap();
         }
         broker.answer(asked.correlation_id, &body).await;
     }
@@ -232,6 +253,17 @@ async fn one_asks_for_all_and_what_was_told_is_believed_for_a_while() {
         let missing = brokers.layouts(&["other"]).await.unwrap();
         assert!(missing.is_empty());
     }
+}
+
+#[tokio::test]
+async fn each_broker_is_asked_and_those_that_are_away_say_nothing() {
+    let listeners = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let [first, second] = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
+    for (listener, error) in listeners.into_iter().zip([0, 3]) {
+        tokio::spawn(accept(listener, told(&[first, 1, second], error), false, Default::default()));
+    }
+    let told = brokers(first).layout_by_each("topic").await.unwrap();
+    assert!(matches!(told.as_slice(), [Ok(_), Err(ResponseError::UnknownTopicOrPartition)]), "{told:?}");
 }
 
 #[tokio::test]
