@@ -71,6 +71,23 @@ const SENT = async (page, context) => {
   await page.waitForURL(new RegExp(`/messages/${record.partition}/${record.offset}`));
 };
 
+/** Sends far more than a test waits for. */
+async function startMany(page) {
+  await page.fill("#value", "tick");
+  await page.locator(".more summary").click();
+  await page.fill("#count", "100000");
+  await page.fill("#rate", "100");
+  await page.click("#send");
+  await page.locator('#run[data-state="running"]').waitFor();
+}
+
+/** Waits until the progress was drawn again: its figures are others. */
+async function drawnAnew(page) {
+  const figures = page.locator('#run [data-part="figures"]');
+  const before = await figures.textContent();
+  await eventually("other figures", async () => (await figures.textContent()) !== before);
+}
+
 const TESTS = [
   ["a record is checked, sent, and leads to where it is", SENT],
   ["the same without scripts", SENT, { javaScriptEnabled: false }],
@@ -92,17 +109,25 @@ const TESTS = [
     assert.deepEqual(records.map((record) => [record.key, record.headers]), [[null, [{ key: "last", value: "" }]], [null, [{ key: "last", value: "" }]]]);
   }],
 
-  ["many at a rate show their progress and stop when told", async (page, context) => {
-    await page.fill("#value", "tick");
-    await page.locator(".more summary").click();
-    await page.fill("#count", "100000");
-    await page.fill("#rate", "100");
-    await page.click("#send");
-    await page.locator('#run[data-state="running"]').waitFor();
-    await page.locator("#result #stop button").click();
+  ["many at a rate show their progress and stop when told, by a click that takes its time", async (page, context) => {
+    await startMany(page);
+    const { x, y, width, height } = await page.locator("#result #stop button").boundingBox();
+    await page.mouse.move(x + width / 2, y + height / 2);
+    await page.mouse.down();
+    await drawnAnew(page);
+    await page.mouse.up();
     await page.locator('#run[data-state="stopped"]').waitFor();
+    assert.equal(await page.locator("#stop").count(), 0, "there is nothing left to stop");
     const count = (await consumed(context)).length;
     assert.ok(count > 0 && count < 5_000, `${count}`);
+  }],
+
+  ["the keyboard stops them, too", async (page) => {
+    await startMany(page);
+    await page.focus("#result #stop button");
+    await drawnAnew(page);
+    await page.keyboard.press("Enter");
+    await page.locator('#run[data-state="stopped"]').waitFor();
   }],
 
   ["a message that is seen is sent again, exactly", async (page, context) => {
