@@ -49,9 +49,17 @@ function remember(from, into) {
 function exchange(fresh) {
   const now = new Map();
   remember(fresh, now);
+  const seen = lookedAt();
+  const top = seen?.getBoundingClientRect().top;
+  const hasFocus = seen === document.activeElement;
   for (const part of document.querySelectorAll("[data-live]")) {
     const found = fresh.getElementById(part.id);
     if (!found || now.get(part.id) === last.get(part.id)) continue;
+    // A link that is exchanged while it is pressed hears no click: the next time, then.
+    if (part.matches(":active")) {
+      now.set(part.id, last.get(part.id));
+      continue;
+    }
     const place = placeIn(part);
     tellLocalTimes(found);
     part.replaceChildren(...document.adoptNode(found).childNodes);
@@ -59,6 +67,17 @@ function exchange(fresh) {
   }
   last = now;
   drawCursors();
+  // What grew above must not push it away.
+  const stays = hasFocus ? document.activeElement : seen;
+  if (stays?.closest("[data-live]")) scrollBy(0, stays.getBoundingClientRect().top - top);
+}
+
+/** What one looks at: the focused element if it can be seen, or the first part that can. */
+function lookedAt() {
+  const isSeen = (element) => element.getBoundingClientRect().bottom > 0 && element.getBoundingClientRect().top < innerHeight;
+  const focused = document.activeElement;
+  if (focused?.closest("[data-live]") && isSeen(focused)) return focused;
+  return [...document.querySelectorAll("[data-live]")].find(isSeen);
 }
 
 /** Where one is in a part: the focused element, open details, how far frames are scrolled. */
