@@ -109,7 +109,7 @@ async fn messages(kafka: &str, records: u64) -> anyhow::Result<()> {
     println!("| | median ms | most ms | KiB |\n|---|--:|--:|--:|");
     let messages = format!("/console/topics/{topic}/messages");
     let middle = fixture::START_MS + i64::try_from(records / 2).unwrap_or_default();
-    for query in ["", "?from=oldest", "?from=offset&offset=1000000", &format!("?from=time&time={middle}")] {
+    for query in ["", "?from=oldest", "?from=offset&at=1000000", &format!("?from=time&at={middle}")] {
         console.time(&format!("{messages}{query}"), TIMES).await?;
     }
     println!("\n| | seconds | records/s | most MiB more |\n|---|--:|--:|--:|");
