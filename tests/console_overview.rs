@@ -86,3 +86,58 @@ async fn a_cluster_that_goes_away_and_comes_back_is_said_so() {
     broker.restart().await;
     until(&console, "that it is back", |seen| seen["away"].is_null()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_broker_held_is_named_and_all_else_still_shows() {
+    let first = Broker::start().await;
+    let address = first.address();
+    let reset = async |topic: &str| {
+        let reset = ["groups", "reset", "billing", "--topic", topic, "--to-earliest", "--execute", "--kafka", &address];
+        let reset = kboard::run(&reset).await;
+        assert!(reset.status.success(), "{reset:?}");
+    };
+    // The groups' offsets are on the first one, since there is no other yet.
+    assert!(kboard::run(&["topics", "create", "before", "--kafka", &address]).await.status.success());
+    reset("before").await;
+    let mut second = first.join().await;
+    let console = console(&address).await;
+    until(&console, "both brokers", |seen| seen["brokers"].as_array().is_some_and(|brokers| brokers.len() == 2)).await;
+    for (topic, replicas) in [("split", "1,2"), ("kept", "1:2")] {
+        tools::kafka_topics(&address, &["--create", "--topic", topic, "--replica-assignment", replicas]).await;
+    }
+    for partition in ["0", "1"] {
+        tools::kcat(&address, &["-P", "-t", "split", "-p", partition], "one\ntwo\nthree\n").await;
+    }
+    reset("split").await;
+    let group = async || -> Value {
+        let answer = console.http().get(console.url("/api/console/groups/billing")).send().await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
+    };
+    eventually("all of the lag", SOON, async || (group().await["lag"] == 6).then_some(())).await;
+
+    second.kill9();
+    let seen = until(&console, "what it held", |seen| seen["offline"] == 1 && seen["under_replicated"] == 1).await;
+    assert!(seen["away"].is_null(), "{seen}");
+    let billing = eventually("a partition without a leader", SOON, async || {
+        let billing = group().await;
+        let lost = billing["partitions"].as_array()?.iter().any(|place| place["note"] == "no leader");
+        lost.then_some(billing)
+    })
+    .await;
+    let places: Vec<_> = billing["partitions"].as_array().unwrap().iter().map(|place| &place["lag"]).collect();
+    assert_eq!(places, [&Value::from(0), &Value::from(3), &Value::Null], "every other row still shows: {billing}");
+    let page = async |path: &str| {
+        let answer = console.http().get(console.url(path)).send().await.unwrap();
+        answer.error_for_status().unwrap().text().await.unwrap()
+    };
+    assert!(page("/console/groups/billing").await.contains("no leader"));
+    assert!(page("/console/groups").await.contains("no leader"));
+    let troubled = page("/console/topics?problems=true").await;
+    assert!(troubled.contains("split") && troubled.contains("kept") && !troubled.contains("before"), "{troubled}");
+    let messages = page("/console/topics/split/messages").await;
+    assert_eq!(messages.matches("<tr class=\"message\"").count(), 3, "{messages}");
+    assert!(messages.contains("no leader"), "{messages}");
+    let found = page("/api/console/topics/split/search?q=two").await;
+    let end: Value = serde_json::from_str(found.lines().last().unwrap()).unwrap();
+    assert_eq!((&end["found"], end["away"].as_array().unwrap().len()), (&Value::from(1), 1), "{end}");
+}

@@ -19,6 +19,8 @@ const PROPERTIES: &str = include_str!("../kafka/server.properties");
 pub struct Broker {
     process: Process,
     port: u16,
+    /// Of its cluster.
+    controller_port: u16,
 }
 
 impl Broker {
@@ -33,20 +35,45 @@ impl Broker {
         let port = ports::free();
         if services::are_embedded() {
             assert!(settings.is_empty(), "the embedded broker has no such settings: {settings:?}");
-            let mut broker = Self { process, port };
+            let mut broker = Self { process, port, controller_port: 0 };
             broker.restart().await;
             return broker;
         }
-        let data = process.directory().join("data");
-        copy_flat(&services::kafka_formatted(), &data);
-        let properties = (PROPERTIES.to_owned() + "\n" + &settings.join("\n"))
-            .replace("@PORT@", &port.to_string())
-            .replace("@CONTROLLER_PORT@", &ports::free().to_string())
-            .replace("@DATA@", &data.display().to_string());
-        fs::write(process.directory().join("server.properties"), properties).unwrap();
-        let mut broker = Self { process, port };
+        copy_flat(&services::kafka_formatted(), &process.directory().join("data"));
+        let mut broker = Self { process, port, controller_port: ports::free() };
+        broker.configure(settings);
         broker.restart().await;
         broker
+    }
+
+    /// Starts a second one for the cluster of this one, which stays the controller. Without replicas of its own, a topic
+    /// that was there before stays on this one.
+    pub async fn join(&self) -> Self {
+        let process = Process::prepare("kafka");
+        let data = process.directory().join("data");
+        copy_flat(&services::kafka_formatted(), &data);
+        let identity = data.join("meta.properties");
+        let other = |line: &str| match line.split_once('=') {
+            Some(("node.id", _)) => "node.id=2\n".to_owned(),
+            Some(("directory.id", _)) => "directory.id=c2Vjb25kLWJyb2tlci0wMg\n".to_owned(),
+            _ => format!("{line}\n"),
+        };
+        let lines: String = fs::read_to_string(&identity).unwrap().lines().map(other).collect();
+        fs::write(identity, lines).unwrap();
+        let mut broker = Self { process, port: ports::free(), controller_port: self.controller_port };
+        // Of a setting that comes twice, the last one holds.
+        broker.configure(&["process.roles=broker", "node.id=2", "listeners=PLAINTEXT://127.0.0.1:@PORT@"]);
+        broker.restart().await;
+        broker
+    }
+
+    fn configure(&self, settings: &[&str]) {
+        let directory = self.process.directory();
+        let properties = (PROPERTIES.to_owned() + "\n" + &settings.join("\n"))
+            .replace("@PORT@", &self.port.to_string())
+            .replace("@CONTROLLER_PORT@", &self.controller_port.to_string())
+            .replace("@DATA@", &directory.join("data").display().to_string());
+        fs::write(directory.join("server.properties"), properties).unwrap();
     }
 
     /// `host:port`.
