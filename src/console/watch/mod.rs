@@ -35,7 +35,7 @@ use trail::Trail;
 /// How often the cluster is looked at.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 /// How long someone who changed something waits for a look that shows it.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// That the cluster can't be looked at.
 static AWAY: Seldom = Seldom::every(Duration::from_secs(60));
