@@ -4,16 +4,19 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ::kboard::kafka::record_json;
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::future::join_all;
 use krafka::Kafka;
 use krafka::admin::NewTopic;
 use reqwest::StatusCode;
 use serde_json::Value;
 use support::{Kboard, eventually, services, tools, unique};
+use tokio::sync::Barrier;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -89,6 +92,34 @@ impl Viewer {
             path = format!("/messages?limit=50&{name}={next}");
         }
         pages
+    }
+
+    /// Watches the topic live until so many records came, each shown or counted; how many were shown. `ready` is told when
+    /// it has begun.
+    async fn live(&self, total: u64, ready: &Barrier) -> u64 {
+        let answer = self.console.http().get(self.api("/search?follow=true&view=rows")).send().await.unwrap();
+        let mut chunks = answer.bytes_stream();
+        let (mut text, mut rows, mut has_begun) = (String::new(), 0, false);
+        let deadline = Instant::now() + 2 * SOON;
+        loop {
+            assert!(Instant::now() < deadline, "{rows} rows, {text}");
+            text.push_str(std::str::from_utf8(&chunks.next().await.unwrap().unwrap()).unwrap());
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            for line in text.drain(..whole).collect::<String>().lines() {
+                let line: Value = serde_json::from_str(line).unwrap();
+                if line["type"] == "row" {
+                    rows += 1;
+                    continue;
+                }
+                if !std::mem::replace(&mut has_begun, true) {
+                    ready.wait().await;
+                }
+                assert_eq!(line["found"].as_u64().unwrap(), line["skipped"].as_u64().unwrap() + rows, "{line}");
+                if line["found"] == total {
+                    return rows;
+                }
+            }
+        }
     }
 
     /// The lines of a search's stream.
@@ -292,32 +323,43 @@ async fn a_search_says_what_it_covered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_topic_counts_what_it_does_not_show() {
     let viewer = Viewer::new(3, &[]).await;
-    let answer = viewer.console.http().get(viewer.api("/search?follow=true&view=rows")).send().await.unwrap();
-    let mut chunks = answer.bytes_stream();
-    let (mut text, mut rows, mut written) = (String::new(), 0, false);
-    let deadline = Instant::now() + SOON;
-    loop {
-        assert!(Instant::now() < deadline, "{rows} rows, {text}");
-        text.push_str(std::str::from_utf8(&chunks.next().await.unwrap().unwrap()).unwrap());
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut done = false;
-        for line in text.drain(..whole).collect::<String>().lines() {
-            let line: Value = serde_json::from_str(line).unwrap();
-            if line["type"] == "row" {
-                rows += 1;
-            } else if !written {
-                written = true;
-                viewer.kcat(&["-K", "|"], &numbered(20_000)).await;
-            } else {
-                assert_eq!(line["found"].as_u64().unwrap(), line["skipped"].as_u64().unwrap() + rows, "{line}");
-                done = line["found"] == 20_000;
-            }
-        }
-        if done {
-            break;
-        }
-    }
+    let ready = Barrier::new(2);
+    let (rows, ()) = tokio::join!(viewer.live(20_000, &ready), async {
+        ready.wait().await;
+        viewer.kcat(&["-K", "|"], &numbered(20_000)).await;
+    });
     assert!((20..10_000).contains(&rows), "{rows} rows were sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_live_topics_miss_nothing_and_leave_room_for_everything_else() {
+    let viewer = Viewer::new(3, &[]).await;
+    let ready = Barrier::new(10);
+    let ended = AtomicBool::new(false);
+    let live = async {
+        join_all((0..8).map(|_| viewer.live(20_000, &ready))).await;
+        ended.store(true, Ordering::Relaxed);
+    };
+    let pages = async {
+        ready.wait().await;
+        let mut took = Vec::new();
+        while !ended.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            assert_eq!(viewer.page("/messages").await.0, StatusCode::OK);
+            took.push(began.elapsed());
+        }
+        took
+    };
+    let write = async {
+        ready.wait().await;
+        // In pieces: what comes at once is counted at once.
+        for _ in 0..10 {
+            viewer.kcat(&["-K", "|"], &numbered(2_000)).await;
+        }
+    };
+    let ((), mut took, ()) = tokio::join!(live, pages, write);
+    took.sort();
+    assert!(took[took.len() / 2] < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
