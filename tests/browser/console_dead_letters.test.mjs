@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Browser } from "./support/browser.js";
+import { Browser, leads } from "./support/browser.js";
 import { CLUSTERS, Console } from "./support/console.js";
 
 const EVIL = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>`;
@@ -50,20 +50,18 @@ function letters(topic) {
 async function walk(page, console_, topic) {
   const row = page.locator("tbody tr", { hasText: topic });
   assert.match(await row.textContent(), /6/);
-  await row.getByRole("link").click();
+  await leads(page, () => row.getByRole("link").click());
   assert.match(await page.locator(".page-head").textContent(), /6 waiting.*Scanned 6 of 6 offsets: complete/s);
-  await page.getByRole("link", { name: /no price for #/ }).click();
-  await page.waitForURL(/error=/);
+  await leads(page, () => page.getByRole("link", { name: /no price for #/ }).click());
   assert.equal(await page.locator(".letters tbody tr").count(), 3);
 
-  await page.locator(".letters tbody a").first().click();
-  await page.locator("#letter").waitFor();
+  await leads(page, () => page.locator(".letters tbody a").first().click());
   assert.match(await page.locator(".history").textContent(), /Given up.*after 3 attempts/s);
   await page.fill("#value", '{"number": 100}');
   await page.getByRole("button", { name: "Send back" }).click();
   await page.locator(".notice", { hasText: `Sent back to ${topic}, partition 1` }).waitFor();
 
-  await page.getByRole("link", { name: /Send back 5/ }).click();
+  await leads(page, () => page.getByRole("link", { name: /Send back 5/ }).click());
   assert.match(await page.getByRole("main").textContent(), /1 letter that match were sent back before/);
   await page.getByRole("button", { name: "Send back 5 letters" }).click();
   await page.locator('#run[data-state="done"]').waitFor();
@@ -74,8 +72,8 @@ async function walk(page, console_, topic) {
   assert.equal(back.filter(({ value }) => value === '{"number": 100}').length, 1);
 
   await page.goto(`${console_.url}/console/dead-letters/${topic}.dlq`);
-  await page.getByRole("link", { name: "Discard…" }).click();
+  await leads(page, () => page.getByRole("link", { name: "Discard…" }).click());
   await page.fill("#confirm", `${topic}.dlq`);
-  await page.getByRole("button", { name: "Discard 6 letters" }).click();
+  await leads(page, () => page.getByRole("button", { name: "Discard 6 letters" }).click());
   assert.match(await page.getByRole("main").textContent(), /No letter here/);
 }

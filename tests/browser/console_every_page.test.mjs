@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 
 import { Browser } from "./support/browser.js";
 import { Console } from "./support/console.js";
+import { Server } from "./support/server.js";
 
 const axe = createRequire(import.meta.url)("axe-core");
 const EVIL = `"'><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>{{7*7}}`;
@@ -17,6 +18,7 @@ const MOST_PAGES = 80;
 
 let console_;
 let browser;
+let member;
 let addresses;
 
 before(async () => {
@@ -28,6 +30,7 @@ before(async () => {
 
 after(async () => {
   await browser?.end();
+  await member?.end();
   await console_?.end();
 });
 
@@ -46,6 +49,12 @@ async function fill() {
   const headers = Object.entries(history).flatMap(([name, value]) => ["-H", `${name}=${value}`]);
   await console_.kboard(["produce", "-t", `${topic}.dlq`, "-k", EVIL, ...headers], `${EVIL}\n`);
   await console_.kboard(["consume", "--topic", topic, "--group", GROUP, "--until-end"]);
+  // Its members can call themselves what they like.
+  member = new Server("member", "kcat", ["-b", console_.kafka, "-X", `client.id=${EVIL}`, "-G", GROUP, topic]);
+  await member.start(async () => {
+    const { members } = await console_.get(`/groups/${encodeURIComponent(GROUP)}`).catch(() => ({ members: [] }));
+    return members.some(({ client, partitions }) => client === EVIL && partitions[topic]);
+  });
 }
 
 /** One address of each kind of page: paths that differ in names and numbers only are of one kind. */
@@ -81,7 +90,11 @@ async function violations(page) {
   return result.violations.flatMap((found) => found.nodes.map((node) => `${found.id}: ${node.target} (${found.help})`));
 }
 
-test("there are pages for every section", () => {
+test("there are pages for every section, and of the group one with its member", async () => {
+  const group = addresses.find((address) => /^\/console\/groups\/[^/?]+$/.test(address));
+  const html = await (await fetch(`${console_.url}${group}`)).text();
+  assert.ok(html.includes("127.0.0.1") && html.includes("window.hacked"), group);
+
   for (const section of ["/console", "/console/topics", "/console/groups", "/console/dead-letters", "/console/produce"]) {
     assert.ok(addresses.includes(section), `${section} is not among ${addresses.join(" ")}`);
   }

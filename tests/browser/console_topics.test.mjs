@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Browser } from "./support/browser.js";
+import { Browser, leads } from "./support/browser.js";
 import { CLUSTERS, Console } from "./support/console.js";
 import { eventually } from "./support/server.js";
 
@@ -32,14 +32,18 @@ for (const cluster of CLUSTERS) {
   });
 }
 
+/** Follows a link, or sends a form, to the page that comes then. */
+const follow = (page, name) => leads(page, () => page.getByRole("link", { name }).first().click());
+const send = (within, name) => leads(within.page?.() ?? within, () => within.getByRole("button", { name }).click());
+
 const names = (page) => page.locator("tbody th[scope=row] a").allTextContents();
 
 /** Creates a topic by the form, from the list. */
 async function create(page, name, fields = {}) {
-  await page.getByRole("link", { name: "Create topic" }).click();
+  await follow(page, "Create topic");
   await page.fill("#name", name);
   for (const [field, value] of Object.entries(fields)) await page.fill(`#${field}`, value);
-  await page.getByRole("button", { name: "Create topic" }).click();
+  await send(page, "Create topic");
 }
 
 const WALK = async (page, console_) => {
@@ -50,49 +54,49 @@ const WALK = async (page, console_) => {
   await page.fill("#name", topic);
   await page.fill("#partitions", "2");
   await page.fill("#retention", "2d");
-  await page.getByRole("button", { name: "Create topic" }).click();
+  await send(page, "Create topic");
   assert.equal(await page.getByRole("heading", { level: 1 }).textContent(), topic);
   assert.match(await page.locator(".notice").textContent(), /was created/);
   await page.reload();
   assert.equal(await page.locator(".notice").count(), 0, "a notice is shown once");
 
-  await page.getByRole("link", { name: "Settings" }).first().click();
+  await follow(page, "Settings");
   const retention = page.locator('[id="retention.ms"]');
   assert.match(await retention.textContent(), /2d/);
   assert.match(await retention.textContent(), /default: 604800000 \(7d\)/);
   await retention.locator("input[name=value]").fill("nonsense");
-  await retention.getByRole("button", { name: "Save" }).click();
+  await send(retention, "Save");
   assert.equal(await page.locator('[id="retention.ms"] [role=alert]').count(), 1, "the broker’s objection is at the setting");
   assert.equal(await page.locator('[id="retention.ms"] input[name=value]').inputValue(), "nonsense");
-  await page.locator('[id="retention.ms"]').getByRole("button", { name: "Back to the default" }).click();
+  await send(retention, "Back to the default");
   assert.match(await page.locator(".notice").textContent(), /follows the brokers’ default/);
 
   await page.locator(".menu summary").click();
-  await page.getByRole("link", { name: "Add partitions" }).click();
+  await follow(page, "Add partitions");
   await page.fill("#total", "1");
-  await page.getByRole("button", { name: "Add partitions" }).click();
+  await send(page, "Add partitions");
   assert.match(await page.locator("#total-error").textContent(), /can't take any away/);
   await page.fill("#total", "4");
-  await page.getByRole("button", { name: "Add partitions" }).click();
+  await send(page, "Add partitions");
   assert.equal(await page.locator("section[aria-labelledby=partitions] tbody tr").count(), 4);
 
   await console_.kboard(["produce", "-t", topic, "-p", "3"], "a\nb\nc\n");
   await page.locator(".menu summary").click();
-  await page.getByRole("link", { name: "Clear records" }).click();
+  await follow(page, "Clear records");
   await page.selectOption("#partition", "3");
-  await page.getByRole("button", { name: "See what would go" }).click();
+  await send(page, "See what would go");
   assert.match(await page.locator(".preview").textContent(), /3 offsets would be deleted/);
   await page.fill("#confirm", "something else");
-  await page.getByRole("button", { name: "Delete 3 offsets" }).click();
+  await send(page, "Delete 3 offsets");
   assert.match(await page.locator("form [role=alert]").textContent(), /to confirm/);
   await page.fill("#confirm", topic);
-  await page.getByRole("button", { name: "Delete 3 offsets" }).click();
+  await send(page, "Delete 3 offsets");
   assert.match(await page.locator(".notice").textContent(), /3 offsets/);
 
   await page.locator(".menu summary").click();
-  await page.getByRole("link", { name: "Delete topic" }).click();
+  await follow(page, "Delete topic");
   await page.fill("#confirm", topic);
-  await page.getByRole("button", { name: "Delete it" }).click();
+  await send(page, "Delete it");
   assert.equal(new URL(page.url()).pathname, "/console/topics");
   assert.ok(!(await names(page)).includes(topic));
 };
@@ -110,8 +114,8 @@ const TESTS = [
     await page.keyboard.press("Enter");
     await page.waitForURL(/q=/);
     assert.deepEqual(await names(page), [few, many]);
-    await page.getByRole("link", { name: "Partitions" }).click();
-    await page.waitForURL(/sort=partitions/);
+    await follow(page, "Partitions");
+    assert.match(page.url(), /sort=partitions/);
     assert.deepEqual(await names(page), [many, few]);
     assert.equal(await page.locator('th[aria-sort="descending"]').textContent(), "Partitions");
     await page.goBack();
@@ -130,9 +134,9 @@ const TESTS = [
     await page.check("#pick-all");
     await page.uncheck(`input[value="${topics[1]}"]`);
     assert.equal(await page.locator("#delete-selected").textContent(), "Delete 2 selected…");
-    await page.click("#delete-selected");
+    await leads(page, () => page.click("#delete-selected"));
     await page.fill("#confirm", "delete 2 topics");
-    await page.getByRole("button", { name: "Delete them" }).click();
+    await send(page, "Delete them");
     await page.goto(`${console_.url}/console/topics?q=${console_.topic("bulk-")}`);
     assert.deepEqual(await names(page), [topics[1]]);
   }],

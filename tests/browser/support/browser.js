@@ -44,6 +44,11 @@ export class Browser {
   }
 }
 
+/** Does what leads to another page, or to the same one anew, and waits until all of that is there, its scripts included. */
+export async function leads(page, act) {
+  await Promise.all([page.waitForEvent("load"), act()]);
+}
+
 /** What the list shows, top to bottom. */
 export const contents = (page) => page.locator("#messages .message-content").allTextContents();
 

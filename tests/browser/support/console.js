@@ -20,8 +20,18 @@ export class Console {
     const servers = cluster === "embedded" ? await console.#embedded() : ["--kafka", (console.kafka = provided("KBOARD_TEST_KAFKA"))];
     const all = ["serve", "--apps", "none", "--listen", `127.0.0.1:${port}`, ...servers, ...args];
     console.#server = new Server("console", provided("KBOARD_BIN"), all);
-    await console.#server.start(() => fetch(`${console.url}/readyz`).then((answer) => answer.ok, () => false));
+    await console.#start();
     return console;
+  }
+
+  #start() {
+    return this.#server.start(() => fetch(`${this.url}/readyz`).then((answer) => answer.ok, () => false));
+  }
+
+  /** Ends it, and starts it again at the same address. */
+  async restart() {
+    await this.#server.end();
+    await this.#start();
   }
 
   async #embedded() {
