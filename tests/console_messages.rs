@@ -94,6 +94,20 @@ impl Viewer {
         pages
     }
 
+    /// The newest and the oldest page come at once: waiting for records that don't come would take 500 ms each time. The best
+    /// of some, since tests share their machine.
+    async fn shows_at_once(&self, what: &str) {
+        for order in ["newest", "oldest"] {
+            let mut best = Duration::MAX;
+            for _ in 0..5 {
+                let began = Instant::now();
+                assert_eq!(self.page(&format!("/messages?from={order}")).await.0, StatusCode::OK);
+                best = best.min(began.elapsed());
+            }
+            assert!(best < Duration::from_millis(300), "{what}, {order}: {best:?}");
+        }
+    }
+
     /// Watches the topic live until so many records came, each shown or counted; how many were shown. `ready` is told when
     /// it has begun.
     async fn live(&self, total: u64, ready: &Barrier) -> u64 {
@@ -233,19 +247,7 @@ async fn pages_go_both_ways_and_stay_while_the_topic_grows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_page_comes_at_once_whatever_is_missing() {
     let viewer = Viewer::new(2, &[]).await;
-    // The best of some, since tests share their machine; waiting for records that don't come would take 500 ms each time.
-    let at_once = async |what: &str| {
-        for order in ["newest", "oldest"] {
-            let mut best = Duration::MAX;
-            for _ in 0..5 {
-                let began = Instant::now();
-                assert_eq!(viewer.page(&format!("/messages?from={order}")).await.0, StatusCode::OK);
-                best = best.min(began.elapsed());
-            }
-            assert!(best < Duration::from_millis(300), "{what}, {order}: {best:?}");
-        }
-    };
-    at_once("empty").await;
+    viewer.shows_at_once("empty").await;
     let producer = viewer.client.producer().build_transactional(unique("transaction")).await.unwrap();
     for (value, commit) in [("kept", true), ("aborted", false)] {
         producer.begin().unwrap();
@@ -254,12 +256,35 @@ async fn the_first_page_comes_at_once_whatever_is_missing() {
         }
         if commit { producer.commit().await.unwrap() } else { producer.abort().await.unwrap() }
     }
-    at_once("transactions").await;
+    viewer.shows_at_once("transactions").await;
     assert_eq!(viewer.get("/messages").await["records"].as_array().unwrap().len(), 40);
     let committed = viewer.get("/messages?transactions=committed").await;
     assert_eq!(committed["records"].as_array().unwrap().len(), 20);
     let (_, page) = viewer.page("/messages").await;
     assert_eq!(page.matches("badge-warn").count(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_compaction_left_comes_at_once_and_full_pages_of_it() {
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "1048576"),
+        ("min.cleanable.dirty.ratio", "0.001"),
+        ("max.compaction.lag.ms", "1"),
+    ];
+    let viewer = Viewer::new(1, &configs).await;
+    let padding = "x".repeat(60);
+    let lines: String = (0..40_000).map(|number| format!("key{}|{number}{padding}\n", number % 100)).collect();
+    viewer.kcat(&["-K", "|", "-z", "none"], &lines).await;
+    let left = eventually("compaction", 3 * SOON, async || {
+        let left = viewer.text("/export").await.lines().count();
+        (left < 35_000).then_some(left)
+    })
+    .await;
+    viewer.shows_at_once("compacted").await;
+    assert_eq!(viewer.get("/messages?from=oldest").await["records"].as_array().unwrap().len(), 50);
+    let end = viewer.search("q=no-such-text&from=oldest").await.pop().unwrap();
+    assert!(end["scanned"].as_u64().unwrap() <= left as u64, "of 40,000 offsets, {left} have a record: {end}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { Board } from "./support/board.js";
-import { Browser, contents, message, write } from "./support/browser.js";
+import { Browser, contents, leads, message, write } from "./support/browser.js";
 import { eventually } from "./support/server.js";
 
 let board;
@@ -43,8 +43,7 @@ test("messages are there before any script runs", async () => {
 
 test("the form posts without a script", async () => {
   await onBoard(async (page) => {
-    await write(page, "By form alone", "Grace Hopper");
-    await page.waitForURL(`${board.url}/`);
+    await leads(page, () => write(page, "By form alone", "Grace Hopper"));
     // The page may be rendered before the projection got to the message.
     await eventually("the message after a reload", async () => {
       if (await message(page, "By form alone").count()) return true;

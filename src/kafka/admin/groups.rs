@@ -1,8 +1,9 @@
 //! Consumer groups as they are: state, members, and how far each partition has been read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
-use krafka::admin::{ClusterBroker, GroupType, TopicPartition};
+use krafka::admin::{ClusterBroker, GroupType, ListConsumerGroupsOptions, TopicPartition};
 use krafka::error::ErrorCode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,6 +15,8 @@ use super::{client, is_code};
 use crate::kafka::fetch::{self, Committed};
 use crate::kafka::{Cluster, KafkaError};
 
+/// How long a broker may take to list its groups; one that has just died must not hold up what the others tell.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The state of a group without members; its offsets can be changed.
 const EMPTY: &str = "Empty";
 /// The state of a group that is gone.
@@ -166,7 +169,8 @@ pub async fn list_each(cluster: &Cluster) -> Result<Listed, KafkaError> {
     let admin = client(cluster).await?;
     let described = admin.describe_cluster(Default::default()).await;
     let brokers = described.map_err(KafkaError::request("describe the cluster"))?.brokers;
-    let answers = admin.list_consumer_groups(Default::default()).await.map_err(KafkaError::request("list groups"))?;
+    let options = ListConsumerGroupsOptions::default().timeout(LIST_TIMEOUT);
+    let answers = admin.list_consumer_groups(options).await.map_err(KafkaError::request("list groups"))?;
     let mut listed = Listed::default();
     for (id, answer) in answers {
         match answer {
