@@ -29,7 +29,11 @@ fn location(answer: &Response) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_another_tool_made_is_there_on_the_next_load_with_what_it_holds() {
     let (console, topic) = (Console::start().await, unique("seen"));
+    let messages = async || console.ask(&format!("/topics/{topic}/messages")).await.status();
+    assert_eq!(messages().await, StatusCode::NOT_FOUND);
     kboard::run(&["topics", "create", &topic, "-p", "3", "--kafka", &services::kafka()]).await;
+    eventually("its messages", Duration::from_secs(5), async || (messages().await == StatusCode::OK).then_some(()))
+        .await;
     let made = row(&console, &topic).await.expect("a new topic");
     assert_eq!((&made["partitions"], &made["messages"]), (&json!(3), &json!(0)));
     tools::kcat(&services::kafka(), &["-P", "-t", &topic, "-p", "1"], "a\nb\nc\n").await;

@@ -97,9 +97,9 @@ impl Extent {
             From::Offset => {
                 let offset: i64 = match query.at.trim() {
                     "" => 0,
-                    text => {
-                        text.parse().map_err(|_| Refusal::field("at", format!("expected an offset, not {text:?}")))?
-                    }
+                    text => text
+                        .parse()
+                        .map_err(|_| Refusal::field("at", format!("at: expected an offset, not {text:?}")))?,
                 };
                 Ok(Way::After(Cut(self.parts.iter().map(|part| offset.clamp(part.start, part.end)).collect())))
             }

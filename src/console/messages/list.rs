@@ -56,6 +56,8 @@ struct ListPage<'a> {
     span: String,
     away: Vec<(i32, String)>,
     problem: Option<String>,
+    /// Whether the problem is the search itself.
+    is_search_wrong: bool,
     search: Option<SearchView>,
     older: Option<String>,
     newer: Option<String>,
@@ -95,14 +97,26 @@ struct SearchView {
 pub async fn page(console: Arc<Console>, request: Request) -> Result<Response, Refusal> {
     let topic = request.params.text("topic").to_owned();
     let query: Query = request.query()?;
-    let extent = Extent::of(&console, &topic, &query).await?;
-    let way = extent.way(&console, &query).await?;
     let mut problem = None;
-    let filter = Filter::parse(&query.q, query.case).unwrap_or_else(|error| {
-        problem = Some(format!("Search: {error}"));
-        None
-    });
-    let filter = filter.map(Arc::new);
+    let (extent, way) = match place(&console, &topic, &query).await {
+        // What was typed wrong is said where it can be put right.
+        Err(Refusal { field: Some(_), reason, .. }) => {
+            problem = Some(reason);
+            let plain = Query { partition: query.partition, ..Query::default() };
+            place(&console, &topic, &plain).await?
+        }
+        found => found?,
+    };
+    let (mut filter, mut is_search_wrong) = (None, false);
+    match Filter::parse(&query.q, query.case) {
+        // Where to look is not known.
+        Ok(_) if problem.is_some() => {}
+        Ok(parsed) => filter = parsed.map(Arc::new),
+        Err(error) => {
+            problem = Some(format!("Search: {error}"));
+            is_search_wrong = true;
+        }
+    }
     let rows = Rows::new(&topic, &query, filter.clone()).or_else(|error| {
         problem = Some(format!("Columns: {error}"));
         Rows::new(&topic, &Query { columns: String::new(), ..query.clone() }, filter.clone())
@@ -190,6 +204,7 @@ pub async fn page(console: Arc<Console>, request: Request) -> Result<Response, R
         span: human::counted(extent.span(), "offset"),
         away: extent.away.clone(),
         problem,
+        is_search_wrong,
         search,
         older,
         newer,
@@ -207,6 +222,13 @@ pub async fn page(console: Arc<Console>, request: Request) -> Result<Response, R
         address,
     };
     Ok(frame::page(&request, StatusCode::OK, &body))
+}
+
+/// What may be looked at, where it begins and which way it goes.
+async fn place(console: &Console, topic: &str, query: &Query) -> Result<(Extent, Way), Refusal> {
+    let extent = Extent::of(console, topic, query).await?;
+    let way = extent.way(console, query).await?;
+    Ok((extent, way))
 }
 
 /// Searches until the end, or for so long; what was found is in the order of time, the newest first.

@@ -11,6 +11,9 @@ use kafka_protocol::messages::{BrokerId, MetadataResponse};
 /// How long what was told of a topic is believed; an error of one of its leaders ends that earlier.
 const FRESH: Duration = Duration::from_secs(10);
 
+/// How long it is believed that there is no such topic, or why else nothing was told: that may change at any moment.
+const FRESH_ERROR: Duration = Duration::from_secs(1);
+
 /// A topic: who leads each partition, if somebody does. Or why the cluster doesn't say.
 pub type Layout = Result<Arc<BTreeMap<i32, Option<i32>>>, ResponseError>;
 
@@ -42,7 +45,7 @@ impl Known {
         let inner = self.lock();
         let (mut found, mut missing) = (HashMap::new(), Vec::new());
         for &topic in topics {
-            match inner.topics.get(topic).filter(|(asked, _)| asked.elapsed() < FRESH) {
+            match inner.topics.get(topic).filter(|(asked, layout)| asked.elapsed() < freshness(layout)) {
                 Some((_, layout)) => drop(found.insert(topic.to_owned(), layout.clone())),
                 None => missing.push(topic.to_owned()),
             }
@@ -74,6 +77,11 @@ impl Known {
         // Nothing that holds it can panic half way.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long `layout` is believed.
+fn freshness(layout: &Layout) -> Duration {
+    if layout.is_ok() { FRESH } else { FRESH_ERROR }
 }
 
 /// `host:port`, with brackets around an IPv6 address.
