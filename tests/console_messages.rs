@@ -512,6 +512,7 @@ async fn places_are_found_by_offset_and_by_time_and_ranges_hold() {
         assert!(page.contains(&format!("role=\"alert\">{field}: expected")), "{wrong}: {page}");
         assert!(page.contains(&format!("value=\"{typed}\"")), "what was typed is kept: {page}");
         assert!(!page.contains("class=\"message\""), "nothing is shown that was not asked for: {page}");
+        assert!(page.contains("id=\"nothing\" hidden"), "nor is it said that there is nothing: {page}");
     }
     let refused = viewer.bytes("/messages?partition=9").await;
     assert_eq!(refused.0, StatusCode::NOT_FOUND);

@@ -52,7 +52,10 @@ async function fill() {
   // Its members can call themselves what they like.
   member = new Server("member", "kcat", ["-b", console_.kafka, "-X", `client.id=${EVIL}`, "-G", GROUP, topic]);
   await member.start(async () => {
-    const { members } = await console_.get(`/groups/${encodeURIComponent(GROUP)}`).catch(() => ({ members: [] }));
+    // Pages lead to what the last look at the cluster has seen.
+    const { groups } = await console_.get("/groups");
+    if (!groups.some(({ group, members }) => group === GROUP && members > 0)) return false;
+    const { members } = await console_.get(`/groups/${encodeURIComponent(GROUP)}`);
     return members.some(({ client, partitions }) => client === EVIL && partitions[topic]);
   });
 }

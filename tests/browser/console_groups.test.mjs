@@ -34,7 +34,7 @@ for (const cluster of CLUSTERS) {
 
   /** The group in the list, once it is like that. */
   const seen = (name, is) =>
-    eventually(`group ${name}`, async () => (await console_.get(`/groups?q=${name}`)).groups.find((row) => row.group === name && is(row)), 40_000);
+    eventually(`group ${name}`, async () => (await console_.get(`/groups?q=${name}`)).groups.find((row) => row.group === name && is(row)));
 
   const open = (path, options) => browser.open(`${console_.url}${path}`, options);
 
@@ -44,7 +44,7 @@ for (const cluster of CLUSTERS) {
       const { charts } = await console_.get("/overview");
       return charts[0].lines.some((line) => line.name === topic && line.values.filter((value) => value > 0).length > 1);
     };
-    await eventually("points of the topic", points, 60_000);
+    await eventually("points of the topic", points);
     const page = await open("/console");
     const plot = page.locator("#chart-written [data-chart]");
     assert.match(await plot.locator("svg").getAttribute("aria-label"), new RegExp(`${topic}: now .*, at most`));

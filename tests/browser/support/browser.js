@@ -2,7 +2,7 @@
 
 import { chromium } from "playwright-core";
 
-import { provided } from "./server.js";
+import { PATIENCE, provided } from "./server.js";
 
 // No traffic of its own: what the tests see is what the page asked for.
 const FLAGS = [
@@ -22,7 +22,7 @@ export class Browser {
   /** A window with a profile of its own. `page.problems` gathers what the page complained about: errors, broken CSP. */
   async open(url, options = {}) {
     const context = await this.#chromium.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-    context.setDefaultTimeout(20_000);
+    context.setDefaultTimeout(PATIENCE);
     return this.#page(context, url, options.javaScriptEnabled !== false);
   }
 

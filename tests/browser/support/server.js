@@ -17,8 +17,11 @@ let count = 0;
 
 export const unique = (name) => `${name}-${Date.now()}-${process.pid}-${count++}`;
 
+/** How long something may take, in ms, on a machine that has much else to do: who waits in vain has failed anyway. */
+export const PATIENCE = 60_000;
+
 /** Waits until `look` gives something, asking every 20 ms. */
-export async function eventually(what, look, timeout = 20_000) {
+export async function eventually(what, look, timeout = PATIENCE) {
   const deadline = Date.now() + timeout;
   for (;;) {
     const found = await look();
@@ -78,7 +81,7 @@ export class Server {
       await eventually(`${this.#command} that is ready`, () => {
         if (child.exitCode !== null) throw new Error(`${this.#command} ended with ${child.exitCode}`);
         return ready();
-      }, 60_000);
+      });
     } catch (error) {
       throw new Error(`${error.message}\n${this.log().split("\n").slice(-30).join("\n")}`);
     }
