@@ -37,6 +37,7 @@ async fn nothing_that_anybody_was_told_of_is_lost_repeated_or_moved_by_fifty_dea
     broker.ok(&create).await;
     let mut traffic = Traffic::start(&broker.address, "orders", PARTITIONS, 6, &["calm", "restless"]).await;
     traffic.goes_on(200, SOON).await;
+    traffic.is_at_rest("calm", SOON).await;
     let calm = traffic.joins("calm");
     for _ in 0..rounds(50) {
         traffic.goes_on(30, SOON).await;
@@ -77,6 +78,7 @@ async fn a_clock_that_jumps_harms_no_group_and_no_search_by_time() {
     }
     let mut traffic = Traffic::start(&broker.address, "orders", PARTITIONS, 2, &["calm", "restless"]).await;
     traffic.goes_on(100, SOON).await;
+    traffic.is_at_rest("calm", SOON).await;
     let calm = traffic.joins("calm");
     let mut times = Vec::new();
     for (round, hours) in [0, 24, 0, -24, 0, 24, -48, 48].into_iter().enumerate() {
