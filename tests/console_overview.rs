@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::{Broker, Kboard, SseClient, eventually, kboard, tools};
@@ -30,6 +30,7 @@ async fn the_dashboard_tells_what_goes_on_and_leaves_no_trace() {
     let address = broker.address();
     let made = kboard::run(&["topics", "create", "orders", "--partitions", "2", "--kafka", &address]).await;
     assert!(made.status.success(), "{made:?}");
+    let started = Instant::now();
     let console = console(&address).await;
     let before = until(&console, "the topic", |seen| seen["topics"] == 1).await;
     assert_eq!((&before["away"], before["problems"].as_array().unwrap().len()), (&Value::Null, 0));
@@ -49,13 +50,12 @@ async fn the_dashboard_tells_what_goes_on_and_leaves_no_trace() {
         (chart["lines"][0]["name"].as_str(), points.len()),
         (Some("orders"), chart["times"].as_array().unwrap().len())
     );
-    let steps: Vec<i64> = chart["times"]
-        .as_array()
-        .unwrap()
-        .windows(2)
-        .map(|pair| pair[1].as_i64().unwrap() - pair[0].as_i64().unwrap())
-        .collect();
-    assert!(steps.iter().all(|step| *step >= 4_000), "it looks every five seconds and not more often: {steps:?}");
+    // From when they begin; a look is as long as the machine lets it be.
+    let (pauses, time) = (points.len() as u32 - 1, started.elapsed());
+    assert!(
+        pauses * Duration::from_secs(5) <= time,
+        "it looks every five seconds and not more often: {points:?} in {time:?}"
+    );
 
     let stream = SseClient::connect(&console.url("/api/console/overview/stream"));
     eventually("two looks in the stream", SOON, async || {
