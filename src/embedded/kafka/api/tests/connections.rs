@@ -181,7 +181,9 @@ async fn the_coordinator_is_this_node() {
     let response = node.call(6, asked.clone()).await;
     let found: Vec<_> = response.coordinators.iter().map(|found| (&*found.key, found.error_code)).collect();
     assert_eq!(found, [("g", 0), ("h", 0)]);
-    let response = node.call(6, asked.with_key_type(1)).await;
+    let response = node.call(6, asked.clone().with_key_type(1)).await;
+    assert_eq!(response.coordinators[0].error_code, ResponseError::TransactionalIdAuthorizationFailed.code());
+    let response = node.call(6, asked.with_key_type(2)).await;
     assert_eq!(response.coordinators[0].error_code, ResponseError::InvalidRequest.code());
     node.stop().await;
 }
