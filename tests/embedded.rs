@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::kboard::telemetry::metrics;
 use support::board::{self, shows_each_once};
 use support::embedded::arguments;
-use support::{Chance, Embedded, Load, Stack, eventually, kboard, ports, rounds};
+use support::{Chance, Embedded, Kboard, Load, Stack, eventually, kboard, ports, rounds, tools};
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(30);
