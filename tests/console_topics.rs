@@ -44,8 +44,9 @@ async fn a_topic_that_another_tool_made_is_there_on_the_next_load_with_what_it_h
     assert!(reason["error"].as_str().unwrap().contains(&format!("did you mean {topic}")), "{reason}");
 }
 
+/// Like what comes of aborted transactions, what comes of compaction is not to be had of the embedded broker.
 #[tokio::test(flavor = "multi_thread")]
-async fn offsets_that_are_not_all_messages_are_not_called_so() {
+async fn offsets_of_compaction_like_aborted_transactions_are_not_called_messages() {
     let console = Console::start().await;
     let compacted = unique("compacted");
     kafka(&["--create", "--topic", &compacted, "--config", "cleanup.policy=compact"]).await;
