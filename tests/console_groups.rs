@@ -15,7 +15,7 @@ use support::{Kboard, eventually, services, tools};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Some looks at the cluster, on a busy machine.
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(90);
 
 /// `kboard serve --apps none` on the run's Kafka, with what a program needs to act.
 struct Console {

@@ -15,7 +15,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use support::{Kboard, eventually, services, tools, unique};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 /// `kboard serve --apps none` on the run's Kafka, and a topic of the test's own.
 struct Viewer {

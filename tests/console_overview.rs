@@ -8,7 +8,7 @@ use serde_json::Value;
 use support::{Broker, Kboard, SseClient, eventually, kboard, tools};
 
 /// Some looks at the cluster, on a busy machine.
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(90);
 
 async fn console(kafka: &str) -> Kboard {
     let arguments = ["serve", "--apps", "none", "--kafka", kafka].map(str::to_owned);

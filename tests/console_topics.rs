@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::console::Console;
 use support::{eventually, kboard, services, tools, unique};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn kafka(arguments: &[&str]) -> String {
     tools::kafka_topics(&services::kafka(), arguments).await

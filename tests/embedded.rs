@@ -11,7 +11,7 @@ use support::embedded::arguments;
 use support::{Chance, Embedded, Kboard, Load, Stack, eventually, kboard, ports, rounds, tools};
 use tempfile::TempDir;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 /// After a server's death on a busy machine.
 const RECOVERY: Duration = Duration::from_secs(60);
 

@@ -21,7 +21,7 @@ use support::wire::{Sender, Wire, batch, text};
 use support::{Chance, Clock, Embedded, rounds};
 
 /// On a busy machine.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 const PARTITIONS: i32 = 6;
 
 /// Idempotent producers with five requests under way, a group that rests and one whose members come and go, and a broker

@@ -12,7 +12,7 @@ use serde_json::Value;
 use support::board::{self, State, ids, saw_each_once, seqs, shows_each_once, text};
 use support::{Chance, Kboard, Load, RedisServer, SseClient, Stack, eventually, rounds};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 /// After a server's death on a busy machine.
 const RECOVERY: Duration = Duration::from_secs(60);
 /// Within which a POST is answered, whatever is away; the rest is the test machine's.

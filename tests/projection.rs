@@ -471,7 +471,7 @@ async fn the_groups_offsets_reach_the_end_for_kafkas_own_tools() {
     }
     board::caught_up(&stack, SOON).await;
     let group = stack.name("message-board");
-    let described = eventually("no lag", Duration::from_secs(40), async || {
+    let described = eventually("no lag", Duration::from_secs(120), async || {
         let described = tools::kafka_consumer_groups(stack.kafka(), &["--describe", "--group", &group]).await;
         let lags: Vec<Option<u64>> = described
             .lines()
