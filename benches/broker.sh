@@ -3,18 +3,20 @@
 #
 #   benches/broker.sh                   every part once and small, about 8 minutes
 #   benches/broker.sh --full            the figures of benches/README.md: three rounds, 10 GB of log, about 45 minutes
-#   benches/broker.sh [--full] produce  only what is named: start, serve, produce, consume, latency, rdkafka, many, restart
+#   benches/broker.sh [--full] produce  only what is named: start, serve, produce, consume, latency, rdkafka, kcat, many, restart
 #
 # KBOARD names the executable to measure; without it, kboard is built as it ships. Data and logs are in
 # target/bench/broker; --full needs 12 GB there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-PARTS=(start serve produce consume latency rdkafka many restart)
+PARTS=(start serve produce consume latency rdkafka kcat many restart)
 LIBS=$PWD/target/kafka/libs
 FORMATTED=$PWD/target/kafka/formatted
 WORK=$PWD/target/bench/broker
 FIGURES=$WORK/figures
+# librdkafka at full speed: tests/clients/rdkafka/src/bin/load.rs
+RDKAFKA=$PWD/target/bench/rdkafka/release/load
 START_TIMEOUT=120
 # What Kafka's own start script gives it.
 KAFKA_JAVA=(-Xms1g -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35
@@ -141,7 +143,8 @@ consume() {
         awk -F ', ' 'NF > 5 { rate = $6 } END { print rate }'
 }
 
-# The average, the median and the 99th percentile (ms) from producing a record until it is consumed.
+# The average, the median and the 99th percentile (ms) from producing a record until it is consumed. The tool tells whole
+# milliseconds but for the average.
 latency() {
     tool EndToEndLatency "$(address "$1")" latency "$2" all 100 |
         awk '/Avg latency/ { average = $3 } /Percentiles/ { gsub(",", ""); print average, $4, $7 }'
@@ -284,9 +287,11 @@ part_consume() {
 }
 delete_consume() { delete_topic "$1" consume; }
 
+# measure_latency CASE SERVER COMMAND…: what COMMAND prints: the average, the median and the 99th percentile.
 measure_latency() {
     local what=$1 server=$2 average median ninety_ninth
-    read -r average median ninety_ninth < <(latency "$server" "$messages") || die "no latency: see $WORK/clients.log"
+    shift 2
+    read -r average median ninety_ninth < <("$@") || die "no latency: see $WORK/clients.log"
     record "$what, average" ms "$server" "$average"
     record "$what, p50" ms "$server" "$median"
     record "$what, p99" ms "$server" "$ninety_ninth"
@@ -294,7 +299,7 @@ measure_latency() {
 
 part_latency() {
     prepare() { create_topic "$1" latency; }
-    one() { measure_latency "EndToEndLatency" "$1"; }
+    one() { measure_latency "EndToEndLatency" "$1" latency "$1" "$messages"; }
     running
     both prepare
     in_turns one
@@ -312,14 +317,27 @@ rate() {
 }
 
 part_rdkafka() {
+    load() { "$RDKAFKA" "$2" "$(address "$1")" rdkafka "$3" 2>>"$WORK/clients.log"; }
     one() {
         create_topic "$1" rdkafka
-        with_cpu "rdkafka (kcat) produces lines of 100 B" "$1" rate "$lines" \
-            kcat -P -b "$(address "$1")" -t rdkafka -l "$WORK/lines"
-        with_cpu "rdkafka (kcat) consumes them" "$1" rate "$lines" \
-            read_lines "$1"
-        with_cpu "four of them consume at once" "$1" rate "$((lines * 4))" four_read_lines "$1"
+        with_cpu "rdkafka produces, 100 B, acks=all" "$1" load "$1" produce "$small"
+        with_cpu "rdkafka consumes" "$1" load "$1" consume "$small"
+        measure_latency "rdkafka from end to end" "$1" load "$1" latency "$messages"
         delete_topic "$1" rdkafka
+    }
+    cargo build -q --release --locked --manifest-path tests/clients/rdkafka/Cargo.toml --target-dir target/bench/rdkafka
+    running
+    in_turns one
+}
+
+# The same library with less of the machine for the broker: kcat also reads its lines, and writes what it consumes.
+part_kcat() {
+    one() {
+        create_topic "$1" kcat
+        with_cpu "kcat produces lines of 100 B" "$1" rate "$lines" kcat -P -b "$(address "$1")" -t kcat -l "$WORK/lines"
+        with_cpu "kcat consumes them" "$1" rate "$lines" read_lines "$1"
+        with_cpu "four of them consume at once" "$1" rate "$((lines * 4))" four_read_lines "$1"
+        delete_topic "$1" kcat
     }
     running
     # A line of 99 bytes and its end; yes ends when head has enough.
@@ -328,7 +346,7 @@ part_rdkafka() {
     rm "$WORK/lines"
 }
 
-read_lines() { kcat -C -b "$(address "$1")" -t rdkafka -o beginning -c "$lines" -q; }
+read_lines() { kcat -C -b "$(address "$1")" -t kcat -o beginning -c "$lines" -q; }
 
 four_read_lines() {
     local reader readers=()
@@ -355,7 +373,7 @@ part_many() {
         until_connected "${PORT[$1]}" 500
         with_cpu "many: ProducerPerformance, 100 B" "$1" produce "$1" many "$small" 100
         with_cpu "many: ConsumerPerformance, 100 B" "$1" consume "$1" many "$small"
-        measure_latency "many: EndToEndLatency" "$1"
+        measure_latency "many: EndToEndLatency" "$1" latency "$1" "$messages"
         kill "${crowd[@]}"
         wait "${crowd[@]}" 2>/dev/null || true
         delete_topic "$1" many

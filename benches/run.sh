@@ -4,6 +4,7 @@
 #   benches/run.sh                 about five minutes
 #   benches/run.sh --full          the figures of the README: longer, three rounds, a 10-minute soak
 #   benches/run.sh [--full] post   only what is named: start, post, fanout, drain, history, soak
+#   benches/run.sh --embedded …    on kboard's own broker and Redis, in a process of their own as the real ones are
 #
 # The embedded broker beside Kafka is measured by benches/broker.sh, which starts servers of its own.
 #
@@ -11,6 +12,24 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Starts what ships on free ports and an empty folder, until this script ends.
+embedded() {
+  local data address
+  cargo build --release --locked --quiet
+  data=$(mktemp -d)
+  "${CARGO_TARGET_DIR:-target}/release/kboard" broker --data "$data" --kafka-listen 127.0.0.1:0 \
+    --redis-listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 2>"$data/log" &
+  trap "kill $! 2>/dev/null; wait $!; rm -rf '$data'" EXIT
+  until address=$(sed -nE 's/.* ready; .* kafka="([^"]+)" redis="([^"]+)".*/\1 \2/p' "$data/log" 2>/dev/null) && [[ $address ]]; do
+    kill -0 $! 2>/dev/null || { cat "$data/log" >&2; exit 1; }
+    sleep 0.1
+  done
+  export KBOARD_TEST_KAFKA=${address% *} KBOARD_TEST_REDIS=${address#* } KBOARD_TEST_KAFKA_VERSION=embedded
+}
+if [[ ${1:-} == --embedded ]]; then
+  shift
+  embedded
+fi
 if [[ -z ${KBOARD_TEST_KAFKA:-} || -z ${KBOARD_TEST_REDIS:-} ]]; then
   exec tests/services.sh run -- "$0" "$@"
 fi
@@ -35,9 +54,11 @@ else
 fi
 
 # The broker does not tell its version; its jar does.
-jars=("${KBOARD_TEST_KAFKA_LIBS:-}"/kafka_*.jar)
-version=$(basename "${jars[0]}" .jar)
-export KBOARD_TEST_KAFKA_VERSION=${version##*-}
+if [[ -z ${KBOARD_TEST_KAFKA_VERSION:-} ]]; then
+  jars=("${KBOARD_TEST_KAFKA_LIBS:-}"/kafka_*.jar)
+  version=$(basename "${jars[0]}" .jar)
+  export KBOARD_TEST_KAFKA_VERSION=${version##*-}
+fi
 
 # Builds kboard itself, too.
 cargo bench --locked --bench board --no-run --quiet

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::console::Console;
 use support::{eventually, kboard, services, unique};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A topic with two partitions, and its dead letters.
 struct Letters {

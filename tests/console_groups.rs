@@ -15,7 +15,7 @@ use support::{Kboard, eventually, services, tools};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Some looks at the cluster, on a busy machine.
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(90);
 
 /// `kboard serve --apps none` on the run's Kafka, with what a program needs to act.
 struct Console {
@@ -175,20 +175,17 @@ async fn a_group_that_stands_is_as_many_seconds_behind_as_its_next_record_is_old
     let console = Console::start(&[]).await;
     let next = console.get(&format!("/topics/{topic}/messages/0/10")).await;
     let written = next["record"]["timestamp"].as_i64().unwrap();
-    let seconds_since = |time: i64| (time - written) as f64 / 1000.0;
     let behind = |row: &Value| row["lag_seconds"].as_f64().unwrap_or_default();
     let first = console.group(&group, |row| behind(row) > 0.0).await;
     let enough = behind(&first) + 12.0;
     eventually("more than two looks", SOON, async || {
-        let list = console.get(&format!("/groups?q={group}")).await;
-        let told = behind(&list["groups"][0]);
-        let looked = seconds_since(list["taken_at"].as_i64().unwrap());
-        let waited = seconds_since(jiff::Timestamp::now().as_millisecond());
-        assert!((looked - 1.0..=waited + 1.0).contains(&told), "{told} s, and {looked} at the last look, {waited} now");
+        let waited = || (jiff::Timestamp::now().as_millisecond() - written) as f64 / 1000.0;
+        let before = waited();
+        let told = behind(&console.group(&group, |_| true).await);
+        let after = waited();
         // From the second look on it is known that it stands.
-        if told >= enough {
-            assert!((told - waited).abs() <= 2.0, "{told} s, and it has waited {waited} s");
-        }
+        let late = if told >= enough { 2.0 } else { 7.0 };
+        assert!((before - late..=after + 2.0).contains(&told), "{told} s, and it has waited {before} to {after} s");
         (told >= enough).then_some(())
     })
     .await;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use support::{Broker, Kboard, SseClient, eventually, kboard, tools};
 
 /// Some looks at the cluster, on a busy machine.
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(90);
 
 async fn console(kafka: &str) -> Kboard {
     let arguments = ["serve", "--apps", "none", "--kafka", kafka].map(str::to_owned);
@@ -50,8 +50,12 @@ async fn the_dashboard_tells_what_goes_on_and_leaves_no_trace() {
         (chart["lines"][0]["name"].as_str(), points.len()),
         (Some("orders"), chart["times"].as_array().unwrap().len())
     );
-    let intervals = started.elapsed().as_secs() / 5;
-    assert!(points.len() as u64 <= intervals + 1, "it looks every five seconds and not more often: {chart}");
+    // From when they begin; a look is as long as the machine lets it be.
+    let (pauses, time) = (points.len() as u32 - 1, started.elapsed());
+    assert!(
+        pauses * Duration::from_secs(5) <= time,
+        "it looks every five seconds and not more often: {points:?} in {time:?}"
+    );
 
     let stream = SseClient::connect(&console.url("/api/console/overview/stream"));
     eventually("two looks in the stream", SOON, async || {

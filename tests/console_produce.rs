@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::console::Console;
 use support::{eventually, kboard, services, tools, unique};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn topic(console: &Console, name: &str, partitions: i32) -> String {
     let topic = unique(name);
@@ -134,22 +134,21 @@ async fn ten_thousand_lines_go_in_five_seconds_and_each_wrong_one_is_told() {
     };
     let lines: String = (1..=10_000).map(line).collect();
     // The best of some, since tests share their machine.
-    let mut best = (Duration::MAX, Value::Null);
+    let mut best = Duration::MAX;
     for _ in 0..3 {
         let started = Instant::now();
         let run: Value = console.upload(&format!("/import?topic={topic}"), lines.clone()).await.json().await.unwrap();
-        let took = started.elapsed();
-        if took < best.0 {
-            best = (took, run);
+        best = best.min(started.elapsed());
+        assert_eq!((&run["done"], &run["failed"]), (&json!(9_997), &json!(2)), "{run}");
+        let failures = run["failures"].as_array().unwrap();
+        assert_eq!(failures.iter().map(|failure| &failure["number"]).collect::<Vec<_>>(), [&json!(17), &json!(9_999)]);
+        assert!(failures[0]["reason"].as_str().unwrap().contains("expected a string"), "{failures:?}");
+        assert!(failures[1]["reason"].as_str().unwrap().starts_with("column 2"), "{failures:?}");
+        if best < Duration::from_secs(5) {
+            return;
         }
     }
-    let (took, run) = best;
-    assert!(took < Duration::from_secs(5), "took {took:?}");
-    assert_eq!((&run["done"], &run["failed"]), (&json!(9_997), &json!(2)), "{run}");
-    let failures = run["failures"].as_array().unwrap();
-    assert_eq!(failures.iter().map(|failure| &failure["number"]).collect::<Vec<_>>(), [&json!(17), &json!(9_999)]);
-    assert!(failures[0]["reason"].as_str().unwrap().contains("expected a string"), "{failures:?}");
-    assert!(failures[1]["reason"].as_str().unwrap().starts_with("column 2"), "{failures:?}");
+    panic!("took {best:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::console::Console;
 use support::{eventually, kboard, services, tools, unique};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn kafka(arguments: &[&str]) -> String {
     tools::kafka_topics(&services::kafka(), arguments).await
@@ -48,8 +48,9 @@ async fn a_topic_that_another_tool_made_is_there_on_the_next_load_with_what_it_h
     assert!(reason["error"].as_str().unwrap().contains(&format!("did you mean {topic}")), "{reason}");
 }
 
+/// Like what comes of aborted transactions, what comes of compaction is not to be had of the embedded broker.
 #[tokio::test(flavor = "multi_thread")]
-async fn offsets_that_are_not_all_messages_are_not_called_so() {
+async fn offsets_of_compaction_like_aborted_transactions_are_not_called_messages() {
     let console = Console::start().await;
     let compacted = unique("compacted");
     kafka(&["--create", "--topic", &compacted, "--config", "cleanup.policy=compact"]).await;

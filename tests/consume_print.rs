@@ -126,8 +126,8 @@ fn a_tail_shows_records_as_they_come_and_ctrl_c_ends_it() {
         assert!(Instant::now() < deadline, "the tail shows nothing");
         ok(&["produce", "-t", &topic.0, "knock"], b"");
     }
-    let sent = Instant::now();
     ok(&["produce", "-t", &topic.0, "now"], b"");
+    let sent = Instant::now();
     while receiver.recv_timeout(PATIENCE).unwrap() != "now" {}
     assert!(sent.elapsed() < Duration::from_secs(2), "{:?}", sent.elapsed());
     let interrupted = Instant::now();

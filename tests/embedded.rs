@@ -8,10 +8,10 @@ use std::time::Duration;
 use ::kboard::telemetry::metrics;
 use support::board::{self, shows_each_once};
 use support::embedded::arguments;
-use support::{Chance, Embedded, Load, Stack, eventually, kboard, ports, rounds};
+use support::{Chance, Embedded, Kboard, Load, Stack, eventually, kboard, ports, rounds, tools};
 use tempfile::TempDir;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 /// After a server's death on a busy machine.
 const RECOVERY: Duration = Duration::from_secs(60);
 
@@ -76,6 +76,29 @@ async fn a_folder_or_a_port_in_use_is_said_with_what_to_do() {
     assert!(said.contains(broker.folder.path().to_str().unwrap()) && said.contains("use another folder"), "{said}");
     let said = refused(&tempfile::tempdir().unwrap(), &broker.address).await;
     assert!(said.contains(&broker.address) && said.contains("--kafka-listen"), "{said}");
+}
+
+#[tokio::test]
+async fn a_topic_that_is_asked_for_is_made_where_that_is_wanted() {
+    let (folder, address) = (tempfile::tempdir().unwrap(), format!("127.0.0.1:{}", ports::free()));
+    let mut arguments = arguments(&folder, &address);
+    arguments.extend(["--kafka-auto-create", "on"].map(str::to_owned));
+    let _broker = Kboard::broker(&arguments).await;
+    tools::kcat(&address, &["-P", "-t", "new"], "hello\n").await;
+    assert_eq!(tools::kcat(&address, &["-C", "-t", "new", "-e", "-q"], "").await, "hello\n");
+}
+
+/// Which it doesn't have: a producer that wants one is told so, and doesn't ask again and again.
+#[tokio::test]
+async fn who_wants_a_transaction_is_refused_at_once() {
+    let broker = Embedded::start().await;
+    broker.ok(&["topics", "create", "orders"]).await;
+    let mut command = tokio::process::Command::new("kcat");
+    command.args(["-b", &broker.address, "-P", "-t", "orders", "-X", "transactional.id=any"]);
+    let ended = command.stdin(std::process::Stdio::null()).kill_on_drop(true).output();
+    let ended = tokio::time::timeout(SOON, ended).await.expect("kcat gives up").unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("authorization failed"), "{said}");
 }
 
 #[tokio::test]

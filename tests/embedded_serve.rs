@@ -4,11 +4,14 @@ mod support;
 
 use std::time::Duration;
 
+use serde_json::Value;
 use support::board::text;
 use support::{Kboard, eventually, kboard, ports, tools};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A board on servers of its own.
 struct Alone {
@@ -35,8 +38,11 @@ impl Alone {
     /// Waits until the board shows just these, the newest first.
     async fn shows(&self, contents: &[&str]) {
         eventually("the messages on the board", SOON, async || {
-            let shown = self.kboard.messages(100).await;
-            shown.iter().map(|message| text(message, "content")).eq(contents.iter().copied()).then_some(())
+            let answer = self.kboard.http().get(self.kboard.url("/api/messages?limit=100")).send().await.unwrap();
+            // One whose Redis has just hung up on it is not there yet.
+            let body: Value = answer.error_for_status().ok()?.json().await.unwrap();
+            let shown = body["messages"].as_array().unwrap().iter().map(|message| text(message, "content"));
+            shown.eq(contents.iter().copied()).then_some(())
         })
         .await;
     }
@@ -92,6 +98,33 @@ async fn a_taken_port_is_named_with_what_has_it_and_nothing_is_left_running() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(words.iter().all(|words| said.contains(words)), "{said}");
     }
+}
+
+/// Any page in a browser on this machine can send a request there, with commands in its body.
+#[tokio::test]
+async fn what_a_web_request_brings_to_its_redis_is_not_carried_out() {
+    let board = Alone::start().await;
+    board.post("kept").await;
+    board.shows(&["kept"]).await;
+    let address = board.redis.trim_start_matches("redis://");
+    let commands =
+        ["SET taken 1", "*1\r\n$8\r\nFLUSHALL", "MULTI\r\nSET taken 1\r\nEXEC", "DEL messages", "PUBLISH a b"];
+    for (method, commands) in ["POST", "GET"].into_iter().flat_map(|method| commands.map(|command| (method, command))) {
+        let mut page = TcpStream::connect(address).await.unwrap();
+        let head = format!("{method} / HTTP/1.1\r\nHost: {address}\r\nContent-Length: 1000\r\n\r\n");
+        let blank = "\r\n".repeat(50_000);
+        // It may be hung up on before it has sent everything.
+        let _ = page.write_all(format!("{head}{commands}\r\n{blank}{commands}\r\n").as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(SOON, page.read_to_end(&mut answer)).await.expect("it is hung up on");
+    }
+    // Who asks at the same time may be hung up on as well, and comes again.
+    eventually("a Redis that serves others", SOON, async || tools::redis_answers(&board.redis).await.then_some(()))
+        .await;
+    assert_eq!(tools::redis_cli(&board.redis, &["EXISTS", "taken"]).await, "0");
+    board.shows(&["kept"]).await;
+    board.post("and on").await;
+    board.shows(&["and on", "kept"]).await;
 }
 
 #[tokio::test]

@@ -167,12 +167,13 @@ fn a_broker_that_is_away_is_said_soon_and_once() {
 fn the_rate_is_kept() {
     let topic = Topic::new(1);
     let started = Instant::now();
-    ok(&["produce", "-t", &topic.0, "--rate", "200", "-n", "201", "x"], b"");
+    // Long enough for what a busy machine adds or takes to be little of it.
+    ok(&["produce", "-t", &topic.0, "--rate", "200", "-n", "1001", "x"], b"");
     let elapsed = started.elapsed();
-    assert!(elapsed >= Duration::from_secs(1), "{elapsed:?}");
+    assert!(elapsed >= Duration::from_secs(5), "{elapsed:?}");
     let times: Vec<i64> = lines(&kcat(&topic, "%T\n")).iter().map(|time| time.parse().unwrap()).collect();
-    let first_half = times[100] - times[0];
-    assert!((400..=700).contains(&first_half), "100 records at 200/s took {first_half} ms");
+    let first_half = times[500] - times[0];
+    assert!((2_000..=3_500).contains(&first_half), "500 records at 200/s took {first_half} ms");
 }
 
 #[test]

@@ -11,7 +11,8 @@ use support::board::{self, State, ids, post, saw_each_once, seqs};
 use support::process::{Process, Signal};
 use support::{Kboard, Load, SseClient, Stack, eventually, kboard};
 
-const SOON: Duration = Duration::from_secs(20);
+/// On a busy machine.
+const SOON: Duration = Duration::from_secs(60);
 /// A dead replay's fence lapses after 15 s.
 const FENCE_LAPSES: Duration = Duration::from_secs(25);
 

@@ -30,7 +30,7 @@ if grep -q '^  test result' "$closing" && ! grep -qE '^  test result: .* [1-9][0
 fi
 
 # The same tests on the embedded broker and Redis, as far as they don't need what those refuse: passwords, transactions,
-# compaction.
+# compaction, topics of the broker's own.
 embedded() {
     local log=$KBOARD_TEST_DIR/embedded.log broker address="" status
     "${CARGO_TARGET_DIR:-target}/debug/kboard" broker --data "$KBOARD_TEST_DIR/embedded" \
@@ -45,7 +45,9 @@ embedded() {
     done
     KBOARD_TEST_SERVERS=embedded KBOARD_TEST_KAFKA=$address cargo test --locked --no-fail-fast --test board --test fetch \
         --test stream --test projection --test replay --test groups --test produce --test consume_print --test faults \
-        -- --skip aborted_transactions
+        --test topics --test console --test console_dead_letters --test console_groups --test console_messages \
+        --test console_overview --test console_produce --test console_topics \
+        -- --skip aborted_transactions --skip internal_topics
     status=$?
     kill "$broker" && wait "$broker" || { echo "error: the embedded broker failed to end in order"; status=1; }
     return "$status"

@@ -13,7 +13,7 @@ use ::kboard::kafka::{Cluster, KafkaError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use support::{Broker, Kboard, RedisServer, eventually, kboard, ports, tools};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "correct horse battery staple";
 
 /// A certificate authority, a certificate for 127.0.0.1 and one for a client, as files.

@@ -60,6 +60,7 @@ async fn list_and_describe_tell_partitions_offsets_size_and_settings() {
     assert_eq!(yaml, described);
 }
 
+/// The embedded broker has none: docs/embedded.md.
 #[test]
 fn internal_topics_are_listed_when_asked_for_and_never_deleted() {
     // Any group makes the broker create the topic of the groups' offsets.

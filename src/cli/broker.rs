@@ -19,6 +19,7 @@ use crate::web::{self, health};
   kboard broker --data /var/lib/kboard --fsync always
   kboard broker --kafka-listen 0.0.0.0:9092 --kafka-advertise kafka.example:9092
   kboard broker --redis redis://cache:6379           the broker alone
+  kboard broker --kafka-auto-create on               kcat -P -t new makes the topic
 
 Then, for instance:
   kboard topics create orders --partitions 3

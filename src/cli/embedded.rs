@@ -49,7 +49,8 @@ impl Servers {
             let address = listener.local_addr()?;
             settings.kafka.find_embedded_at(address);
             let advertised = advertised(&embedded, address);
-            let broker = BrokerSettings { folder: folder.join("kafka"), advertised, fsync: embedded.fsync };
+            let (auto_create, fsync) = (embedded.kafka_auto_create, embedded.fsync);
+            let broker = BrokerSettings { folder: folder.join("kafka"), advertised, auto_create, fsync };
             // If it fails, the Redis has nothing left to write: its answers are in its file.
             servers.kafka = Some(kafka::start(listener, broker).await?);
             tracing::info!(data = %folder.display(), "a Kafka broker of one node, without replication");

@@ -145,6 +145,8 @@ pub struct EmbeddedSettings {
     pub kafka_listen: SocketAddr,
     /// Where it tells clients to connect; where it listens when `None`.
     pub kafka_advertise: Option<(String, u16)>,
+    /// Whether asking it for a topic makes it.
+    pub kafka_auto_create: bool,
     /// Where the Redis listens.
     pub redis_listen: SocketAddrV4,
     /// When the broker forces records to the disk.
@@ -309,6 +311,11 @@ fn embedded_settings(values: &Values) -> Result<EmbeddedSettings, ConfigError> {
         data: values.path("data"),
         kafka_listen: values.required("kafka-listen", "an address and port, such as 127.0.0.1:9092")?,
         kafka_advertise: kafka_advertise(values)?,
+        kafka_auto_create: match values.text("kafka-auto-create").as_deref() {
+            Some("on") => true,
+            Some("off") | None => false,
+            Some(_) => return Err(values.error("kafka-auto-create", "expected on or off")),
+        },
         redis_listen: values.required("redis-listen", "an IPv4 address and port, such as 127.0.0.1:6379")?,
         fsync: match values.text("fsync").as_deref() {
             Some("always") => Fsync::Always,

@@ -167,6 +167,12 @@ pub const SETTINGS: &[Setting] = &[
         "Where the embedded broker tells clients to connect, if not where it listens",
     ),
     Setting::new(
+        "kafka-auto-create",
+        Some("off"),
+        "on|off",
+        "Whether the embedded broker makes a topic that somebody asks for, with one partition, as Kafka does unless it is told otherwise",
+    ),
+    Setting::new(
         "redis-listen",
         Some("127.0.0.1:6379"),
         "ADDRESS:PORT",

@@ -1,4 +1,4 @@
-//! Warnings that every request would repeat.
+//! Warnings and errors that every request would repeat.
 
 use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
@@ -34,6 +34,13 @@ impl Seldom {
     pub fn warn(&self, what: &str, error: &impl Display) {
         if let Some(unsaid) = self.turn(Instant::now()) {
             tracing::warn!(%error, unsaid, "{what}");
+        }
+    }
+
+    /// Tells of an error as [`warn`](Self::warn) does of what is less.
+    pub fn error(&self, what: &str, error: &impl Display) {
+        if let Some(unsaid) = self.turn(Instant::now()) {
+            tracing::error!(%error, unsaid, "{what}");
         }
     }
 

@@ -10,7 +10,7 @@ use krafka::admin::NewTopic;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything here may take before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The Kafka of the tests.
 pub fn kafka() -> String {

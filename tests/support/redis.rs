@@ -9,7 +9,7 @@ use super::process::{Process, Signal};
 use super::{eventually, kboard, ports, services, tools};
 
 /// Usually 50 ms; more on a busy machine with an append-only file to read.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 
 /// A server that may be killed and started again on the same port and data.
 #[derive(Debug)]

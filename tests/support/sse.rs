@@ -41,6 +41,8 @@ pub struct SseClient {
 #[derive(Debug, Default)]
 struct Seen {
     events: Vec<Event>,
+    /// The messages since the last `reset`: read once, when they come, for they are looked at all the time.
+    shown: Vec<Value>,
     last_id: String,
     connections: usize,
     comments: usize,
@@ -70,8 +72,8 @@ impl SseClient {
     /// Waits until `condition` holds for what this viewer has on the screen.
     pub async fn shows(&self, what: &str, timeout: Duration, condition: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         eventually(what, timeout, async || {
-            let shown = self.shown();
-            condition(&shown).then_some(shown)
+            let shown = &self.seen.lock().unwrap().shown;
+            condition(shown).then(|| shown.clone())
         })
         .await
     }
@@ -83,9 +85,7 @@ impl SseClient {
 
     /// What a page would show: the messages since the last `reset`, in their order, none removed.
     pub fn shown(&self) -> Vec<Value> {
-        let seen = self.seen.lock().unwrap();
-        let since = seen.events.iter().rposition(|event| event.name == "reset").map_or(0, |at| at + 1);
-        seen.events[since..].iter().filter_map(Event::message).collect()
+        self.seen.lock().unwrap().shown.clone()
     }
 
     /// How often the server told this viewer to start anew.
@@ -183,6 +183,10 @@ impl Parser {
         }
         // An event without data sets the id and is not shown, as the standard has it.
         if std::mem::take(&mut self.has_data) {
+            if event.name == "reset" {
+                seen.shown.clear();
+            }
+            seen.shown.extend(event.message());
             seen.events.push(event);
         }
     }

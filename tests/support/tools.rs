@@ -37,7 +37,7 @@ pub fn java(class: &str) -> Command {
     let mut archive = OsString::from("-XX:SharedArchiveFile=");
     archive.push(services::kafka_tools_archive());
     let mut command = Command::new("java");
-    // What the JVM thinks of the archive is no part of what the tool prints.
+    // What the JVM has to say of itself, such as of an archive that doesn't fit, would stand in the tool's output.
     command.arg(archive).args(["-Xlog:disable", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]);
     command.arg(services::kafka_libs().join("*")).arg(class);
     command

@@ -39,6 +39,8 @@ const REST: Duration = Duration::from_millis(2);
 const RESTLESS: usize = 25;
 /// Who has no place in a group.
 const NO_GENERATION: i32 = -1;
+/// Members of a group.
+const MEMBERS: usize = 2;
 
 const PRODUCE: i16 = 9;
 const FETCH: i16 = 11;
@@ -79,6 +81,8 @@ struct Told {
     committed: HashMap<(String, i32), i64>,
     /// How often members of a group had to join.
     joins: HashMap<String, usize>,
+    /// The generation in which each member of a group has its partitions.
+    generations: HashMap<String, [Option<i32>; MEMBERS]>,
 }
 
 impl Told {
@@ -115,7 +119,7 @@ impl Traffic {
             let producer = Producer::new(Arc::clone(&traffic.place)).await;
             traffic.producers.spawn(producer.work(traffic.producing.clone()));
         }
-        for (group, number) in groups.iter().flat_map(|group| [(group, 0), (group, 1)]) {
+        for (group, number) in groups.iter().flat_map(|group| (0..MEMBERS).map(move |number| (group, number))) {
             let member = Member::new(Arc::clone(&traffic.place), group, number);
             traffic.members.spawn(member.work(traffic.reading.clone()));
         }
@@ -132,6 +136,15 @@ impl Traffic {
                 ended.unwrap();
             }
             (self.place.told().records.len() >= enough).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until all members of the group have partitions in one generation: without a reason nobody has to join again.
+    pub async fn is_at_rest(&self, group: &str, timeout: Duration) {
+        eventually(&format!("{group} at rest"), timeout, async || {
+            let [first, second] = *self.place.told().generations.get(group)?;
+            (first.is_some() && first == second).then_some(())
         })
         .await;
     }
@@ -392,6 +405,8 @@ struct Member {
     /// Comes and goes.
     restless: bool,
     looks: usize,
+    /// Which one of the group.
+    number: usize,
     member_id: StrBytes,
     generation: i32,
     /// Where it goes on, by partition that it was given.
@@ -412,6 +427,7 @@ impl Member {
             restless: group.starts_with("restless"),
             // Not all at once.
             looks: number * RESTLESS / 2,
+            number,
             member_id: StrBytes::default(),
             generation: NO_GENERATION,
             positions: BTreeMap::new(),
@@ -433,10 +449,16 @@ impl Member {
                 _ => self.read(wire).await?,
             };
             if matches!(next, Next::Rejoin) {
-                self.generation = NO_GENERATION;
+                self.has_partitions_in(NO_GENERATION);
             }
         }
         Ok(())
+    }
+
+    fn has_partitions_in(&mut self, generation: i32) {
+        self.generation = generation;
+        let known = Some(generation).filter(|generation| *generation != NO_GENERATION);
+        self.place.told().generations.entry(self.group.clone()).or_default()[self.number] = known;
     }
 
     fn group_id(&self) -> GroupId {
@@ -495,7 +517,7 @@ impl Member {
         }
         drop(told);
         self.positions = committed.into_iter().collect();
-        self.generation = joined.generation_id;
+        self.has_partitions_in(joined.generation_id);
         Ok(Next::ReadOn)
     }
 

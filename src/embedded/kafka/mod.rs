@@ -57,6 +57,8 @@ pub struct BrokerSettings {
     pub folder: PathBuf,
     /// Where clients are told to connect.
     pub advertised: Advertised,
+    /// Whether asking for a topic makes it.
+    pub auto_create: bool,
     /// When records are forced to the disk.
     pub fsync: Fsync,
 }
@@ -88,7 +90,8 @@ pub async fn start(listener: TcpListener, settings: BrokerSettings) -> Result<Ru
     let groups = Coordinator::open(&settings.folder, GroupSettings::default())
         .map_err(|source| unreadable(&settings.folder, source))?;
     forget_deleted(&groups, &topics);
-    let broker = Broker::new(settings.advertised, Limits::default(), topics, groups, producer_ids);
+    let mut broker = Broker::new(settings.advertised, Limits::default(), topics, groups, producer_ids);
+    broker.create_topics = settings.auto_create;
     let broker = Arc::new(broker);
     let server = tokio::spawn(server::serve(listener, Arc::clone(&broker)));
     let upkeep = tokio::spawn(keep_up(Arc::clone(&broker)));

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kevy::{Argv, KevyCommands};
 use kevy_rt::{
@@ -10,6 +12,10 @@ use kevy_rt::{
 };
 
 use super::scripts::Scripts;
+use crate::telemetry::seldom::Seldom;
+
+/// That a browser was sent here.
+static WEB: Seldom = Seldom::new();
 
 /// The answer to SHUTDOWN, with which kevy would end the process at once.
 const NO_SHUTDOWN: &[u8] = b"-ERR this Redis is part of a kboard process; end that one instead\r\n";
@@ -26,12 +32,26 @@ const FAILED: &[u8] = b"-ERR this Redis failed at the command; kboard's log says
 pub struct EmbeddedCommands {
     kevy: KevyCommands,
     scripts: Scripts,
+    /// A web request has come since the last tick: any page can have a browser send one here, with commands in its body.
+    /// kevy takes its lines for commands and goes on to the next, however wrong they are. What came with it can't be told
+    /// from what others sent at this time, so until the tick nothing is carried out, and who asks is hung up on.
+    web: Arc<AtomicBool>,
 }
 
 impl EmbeddedCommands {
     /// kevy's, with scripts that are kept.
     pub fn new(scripts: Scripts) -> Self {
-        Self { kevy: KevyCommands, scripts }
+        Self { kevy: KevyCommands, scripts, web: Arc::default() }
+    }
+
+    /// Whether nothing is carried out now, because `args` is the beginning of a web request or may have come with one.
+    fn hangs_up<A: ArgvView + ?Sized>(&self, args: &A) -> bool {
+        // Redis does it at these words, too.
+        if is(args, 0, b"POST") || is(args, 0, b"HOST:") {
+            WEB.warn("the embedded Redis hung up", &"a web page or an HTTP client sent a request to its port");
+            self.web.store(true, Ordering::Relaxed);
+        }
+        self.web.load(Ordering::Relaxed)
     }
 
     /// What is answered here rather than by kevy.
@@ -57,6 +77,10 @@ impl EmbeddedCommands {
 
     /// Has kevy answer into `out`, unless it is answered here.
     fn answer<A: ArgvView + ?Sized>(&self, args: &A, out: &mut Vec<u8>, kevy: impl FnOnce(&mut Vec<u8>)) {
+        if self.web.load(Ordering::Relaxed) {
+            // Without an answer there is nothing that closing the connection would have to wait for.
+            return;
+        }
         if let Some(refused) = Self::refused(args) {
             return out.extend_from_slice(refused);
         }
@@ -103,6 +127,10 @@ impl Commands for EmbeddedCommands {
     }
 
     fn resolve<A: ArgvView + ?Sized>(&self, args: &A) -> ResolvedCmd {
+        if self.hangs_up(args) {
+            let (txn_kind, route, block_hint) = (TxnKind::Other, Route::Local, BlockHint::None);
+            return ResolvedCmd { txn_kind, route, is_quit: true, is_write: false, block_hint, wake_idx: None };
+        }
         let mut resolved = self.kevy.resolve(args);
         resolved.is_write &= !self.misses_its_script(args);
         resolved
@@ -110,6 +138,11 @@ impl Commands for EmbeddedCommands {
 
     fn is_write<A: ArgvView + ?Sized>(&self, args: &A) -> bool {
         self.kevy.is_write(args) && !self.misses_its_script(args)
+    }
+
+    fn on_shard_tick(&self, store: &mut Store) {
+        self.web.store(false, Ordering::Relaxed);
+        self.kevy.on_shard_tick(store);
     }
 
     // From here on, everything is kevy's.
@@ -160,10 +193,6 @@ impl Commands for EmbeddedCommands {
 
     fn on_shard_start(&self, shard: usize) {
         self.kevy.on_shard_start(shard);
-    }
-
-    fn on_shard_tick(&self, store: &mut Store) {
-        self.kevy.on_shard_tick(store);
     }
 
     fn on_persist_stats(&self, in_flight: bool, rewrites: u64) {

@@ -94,8 +94,8 @@ fn check_replication(factor: i16) -> Result<(), Refused> {
     let message = match factor {
         -1 | 1 => return Ok(()),
         2.. => format!(
-            "Unable to replicate the partition {factor} time(s): this is a single node without replication, \
-             the replication factor can be 1 (or -1) only."
+            "Unable to replicate the partition {factor} time(s): the target replication factor of {factor} cannot be reached \
+             because this is a single node without replication."
         ),
         _ => "Replication factor must be larger than 0, or -1 to use the default value.".to_owned(),
     };

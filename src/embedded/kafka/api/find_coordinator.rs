@@ -29,8 +29,8 @@ impl Api for FindCoordinator {
         request: FindCoordinatorRequest,
     ) -> Answer<FindCoordinatorResponse> {
         let refused = refusal(request.key_type);
-        let error_code = refused.map_or(0, |_| call.code(ResponseError::InvalidRequest));
-        let message = refused.map(StrBytes::from_static_str);
+        let error_code = refused.map_or(0, |(error, _)| call.code(error));
+        let message = refused.map(|(_, why)| StrBytes::from_static_str(why));
         let (node, port) = if refused.is_some() { (-1, -1) } else { (NODE_ID, i32::from(broker.advertised.port)) };
         let host = if refused.is_some() { String::new() } else { broker.advertised.host.clone() };
         let host = StrBytes::from_string(host);
@@ -62,11 +62,15 @@ impl Api for FindCoordinator {
 }
 
 /// Why there is no coordinator for keys of this type.
-fn refusal(key_type: i8) -> Option<&'static str> {
+fn refusal(key_type: i8) -> Option<(ResponseError, &'static str)> {
     match key_type {
         0 => None,
-        1 => Some("this broker has no transactions; producers without a transactional.id work"),
-        2 => Some("this broker has no share groups"),
-        _ => Some("no coordinator has keys of this type"),
+        // Producers give up at this; librdkafka asks again for a minute at others, and doesn't say why.
+        1 => Some((
+            ResponseError::TransactionalIdAuthorizationFailed,
+            "this broker has no transactions; producers without a transactional.id work",
+        )),
+        2 => Some((ResponseError::InvalidRequest, "this broker has no share groups")),
+        _ => Some((ResponseError::InvalidRequest, "no coordinator has keys of this type")),
     }
 }

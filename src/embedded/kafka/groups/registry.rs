@@ -16,6 +16,10 @@ use super::types::{
     Commit, GroupDescription, GroupListing, GroupState, Identity, Join, JoinError, MemberResult, PartitionResult, Sync,
 };
 use super::waiting::{JoinResult, SyncResult, Waiting};
+use crate::telemetry::seldom::Seldom;
+
+/// That the disk fails: with a full one, every commit finds out.
+static CANT_WRITE: Seldom = Seldom::new();
 
 /// The longest beginning of a client's or instance's id that goes into a member id: the id has to fit a Kafka string.
 const MAX_PREFIX: usize = 255;
@@ -33,7 +37,7 @@ pub struct Registry {
 impl Store for Journal {
     fn keep(&mut self, entry: &Entry) -> Result<(), ResponseError> {
         self.append(entry).map_err(|error| {
-            tracing::error!(%error, "can't write the groups' journal");
+            CANT_WRITE.error("can't write the groups' journal", &error);
             // Clients retry it; a storage error they take for the end.
             ResponseError::CoordinatorNotAvailable
         })

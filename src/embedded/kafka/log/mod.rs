@@ -39,10 +39,14 @@ use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 
+use crate::telemetry::seldom::Seldom;
 use producers::Producers;
 use segment::Segment;
 use sync::Syncer;
 pub use sync::Unsynced;
+
+/// That the disk fails: with a full one, every request of every producer finds out.
+static FAILED: Seldom = Seldom::new();
 
 /// How a partition's log is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +151,7 @@ impl Log {
 
     /// An error on the wire in place of one of the disk, which goes to the log.
     fn storage_error(&self, doing: &str, error: &io::Error) -> ResponseError {
-        tracing::error!(dir = %self.dir.display(), %error, "can't {doing}");
+        FAILED.error(&format!("can't {doing} in {}", self.dir.display()), error);
         ResponseError::KafkaStorageError
     }
 }

@@ -10,6 +10,10 @@ use tokio::sync::watch;
 
 use super::settings::{Effective, Flush};
 use crate::embedded::kafka::log::{Appended, Log, Unsynced};
+use crate::telemetry::seldom::Seldom;
+
+/// That the disk fails, for any partition.
+static FAILED: Seldom = Seldom::new();
 
 /// A partition.
 pub struct Partition {
@@ -178,7 +182,7 @@ impl Partition {
 
     /// An error on the wire in place of one of the disk, which goes to the log.
     pub fn storage_error(&self, what: &str, error: &io::Error) -> ResponseError {
-        tracing::error!(topic = self.topic, partition = self.index, %error, "can't {what} a partition");
+        FAILED.error(&format!("can't {what} partition {} of {}", self.index, self.topic), error);
         ResponseError::KafkaStorageError
     }
 
