@@ -169,7 +169,7 @@ async fn replay(args: &Args, group: &'static GroupSpec, services: &Services) -> 
 async fn range(args: &Args, group: &GroupSpec, cluster: &Cluster, prefix: &Prefix) -> anyhow::Result<Range> {
     let seen = groups::offsets(cluster, &prefix.apply(group.name)).await?;
     let mut parts = Vec::new();
-    for topic in group.topics {
+    for topic in group.topics.iter().chain(group.emits.iter().filter(|topic| !group.topics.contains(topic))) {
         let logs = log::open(cluster, &prefix.apply(topic)).await?;
         if let Some((partition, _)) =
             args.from_offset.iter().find(|(partition, _)| !logs.iter().any(|log| log.partition() == *partition))

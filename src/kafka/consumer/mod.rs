@@ -69,6 +69,15 @@ pub struct Group {
     pub id: String,
     /// Its topics.
     pub topics: Vec<String>,
+    /// Where its dead letters go; to the topic of its own that each of its topics has, unless one is named.
+    pub dead_letters: Option<String>,
+}
+
+impl Group {
+    /// The dead-letter topic for records of `topic`.
+    fn dead_letters_of(&self, topic: &str) -> String {
+        self.dead_letters.clone().unwrap_or_else(|| dead_letter::topic_of(topic))
+    }
 }
 
 /// Consumes `group` until `shutdown`, then finishes the batch in hand, commits and leaves the group.
@@ -233,7 +242,10 @@ impl<H: Handler> Runtime<H> {
     async fn send_dead_letters(&mut self, plan: &mut Plan<H::Effect>) -> Result<(), ApplyError> {
         let (producer, group) = (&self.producer, &self.group.id);
         let letters: Vec<_> = (plan.dead.iter())
-            .map(|dead| dead_letter::send(producer, group, &dead.record, &dead.reason, dead.attempts))
+            .map(async |dead| {
+                let to = self.group.dead_letters_of(&dead.record.topic);
+                dead_letter::send(producer, &to, group, &dead.record, &dead.reason, dead.attempts).await
+            })
             .collect();
         let results: Vec<_> = stream::iter(letters).buffered(LETTERS_AT_ONCE).collect().await;
         let mut failed = None;

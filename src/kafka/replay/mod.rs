@@ -71,6 +71,8 @@ pub struct Letters {
     pub producer: Producer,
     /// The group.
     pub group: String,
+    /// Their topic; that of the record's own topic unless one is named.
+    pub topic: Option<String>,
 }
 
 impl Range {
@@ -224,7 +226,8 @@ async fn build<H: Rebuild>(
             report.poison += poison.len() as u64;
             let seen = seen.get(&(partition.topic().to_owned(), partition.partition())).copied().unwrap_or(0);
             for (record, reason) in poison.iter().filter(|(record, _)| record.offset >= seen) {
-                let sent = dead_letter::send(&letters.producer, &letters.group, record, reason, 1).await;
+                let to = letters.topic.clone().unwrap_or_else(|| dead_letter::topic_of(&record.topic));
+                let sent = dead_letter::send(&letters.producer, &to, &letters.group, record, reason, 1).await;
                 sent.map_err(ReplayError::DeadLetter)?;
             }
             let Some(last) = records.last() else { continue };
