@@ -20,6 +20,8 @@ use crate::kafka::Outgoing;
 pub struct Input<E> {
     /// The event.
     pub event: E,
+    /// Its keys.
+    pub keys: Vec<String>,
     /// Its record.
     pub record: Arc<ConsumerRecord>,
 }
@@ -56,9 +58,9 @@ pub struct Waiting {
 }
 
 /// What a batch consists of.
-pub struct Batch<E> {
+pub struct Batch<'a, E> {
     /// Events, in the order in which they are handled.
-    pub inputs: Vec<Input<E>>,
+    pub inputs: Vec<&'a Input<E>>,
     /// Keys whose time has come, each with the partition that sees to it.
     pub woken: Vec<(String, String)>,
 }
@@ -120,17 +122,12 @@ pub fn home_of(topic: &str, partition: i32) -> String {
     format!("{topic}:{partition}")
 }
 
-/// The keys that have to be at hand for a batch of these events.
-pub fn keys<P: Processor>(processor: &P, inputs: &[Input<P::Event>]) -> BTreeSet<String> {
-    inputs.iter().flat_map(|input| processor.keys(&input.event)).collect()
-}
-
 /// What the batch changes, given everything that is kept under its keys.
 pub fn step<P: Processor>(
     processor: &P,
     group: &str,
     retry: &Retry,
-    batch: &Batch<P::Event>,
+    batch: &Batch<'_, P::Event>,
     stored: &BTreeMap<String, Stored<P::State>>,
     now_ms: i64,
 ) -> Changes<P::State> {
@@ -158,17 +155,16 @@ pub fn step<P: Processor>(
 /// besides are the keys about which something is left to decide.
 pub fn fold<P: Processor>(
     processor: &P,
-    inputs: &[Input<P::Event>],
+    inputs: &[&Input<P::Event>],
     stored: &BTreeMap<String, Stored<P::State>>,
     now_ms: i64,
 ) -> (Changes<P::State>, BTreeMap<String, bool>) {
     let mut work = Work::new(stored);
     let mut concerned = BTreeSet::new();
-    for Input { event, .. } in inputs {
-        let keys = processor.keys(event);
+    for Input { event, keys, .. } in inputs {
         processor.evolve(event, &mut work.states);
         concerned.extend(keys.first().cloned());
-        work.touched.extend(keys);
+        work.touched.extend(keys.iter().cloned());
     }
     let moment = Moment { now_ms, attempt: 1 };
     let is_open = |key: &String| match processor.decide(key, &work.states, &moment) {
@@ -248,12 +244,11 @@ struct Step<'a, P: Processor> {
 
 impl<P: Processor> Step<'_, P> {
     fn handle(&mut self, input: &Input<P::Event>) {
-        let Input { event, record } = input;
-        let keys = self.processor.keys(event);
+        let Input { event, keys, record } = input;
         let Some(key) = keys.first().cloned() else { return };
         let attempt = Attempt::of(record);
         let (home, prefix) = (home_of(&record.topic, record.partition), format!("{:020}", record.offset));
-        self.work.touched.extend(keys);
+        self.work.touched.extend(keys.iter().cloned());
         if self.retry.keep_order
             && let Some(due) = self.turn_after(&key, &attempt.id())
         {

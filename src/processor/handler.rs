@@ -1,0 +1,1 @@
+//! Carries a processor out, as a group of the consumer runtime.
