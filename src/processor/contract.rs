@@ -7,6 +7,7 @@ use krafka::ConsumerRecord;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::retry::record::group_of;
 use crate::kafka::Outgoing;
 
 /// One service: it consumes events, keeps a state under each key, and emits events of its own.
@@ -28,6 +29,7 @@ pub trait Processor: Send + Sync + 'static {
     fn read(&self, record: &ConsumerRecord) -> Result<Option<Self::Event>, String>;
 
     /// The keys of the states that the event changes, or that deciding after it looks at; the one it is about comes first.
+    /// Those of an event that is emitted are among those of what it follows from.
     fn keys(&self, event: &Self::Event) -> Vec<String>;
 
     /// What the event makes of the states of its [`keys`](Processor::keys). Pure and total, and the same in whatever order
@@ -65,7 +67,12 @@ pub trait Processor: Send + Sync + 'static {
     }
 
     /// How long the state of `key` is kept after its last change; `None` is for ever.
-    fn lifetime(&self, key: &str) -> Option<Duration>;
+    fn lifetime(&self, key: &str, state: &Self::State) -> Option<Duration>;
+
+    /// Whether a record is for this group at all: one that was retried for another is not.
+    fn concerns(&self, group: &str, record: &ConsumerRecord) -> bool {
+        group_of(record).is_none_or(|of| of == group)
+    }
 }
 
 /// The states at hand, by key.

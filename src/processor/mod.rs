@@ -11,11 +11,20 @@
 //! outbox, and sent from there: whatever is killed when, each effect happens once.
 //!
 //! - [`contract`]: what an app says of a processor.
+//! - [`handler`]: carries a processor out, as a group of the consumer runtime.
+//! - [`heal`]: what becomes of states that are gone.
+//! - [`outbox`]: sends what was written to be sent.
+//! - [`rebuild`]: the states anew, from the log alone.
 //! - [`retry`]: when a failed record is tried again, and where it waits.
 //! - [`step`]: what a batch changes.
+//! - [`store`]: the states in Redis.
 //! - [`view`]: the states to look at.
 
 pub mod contract;
+mod handler;
+mod heal;
+mod outbox;
+mod rebuild;
 pub mod retry;
 pub mod step;
 mod store;
@@ -23,10 +32,11 @@ pub mod view;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::kafka::consumer::GroupHealth;
-use crate::kafka::replay::{Progress, Range, ReplayError, Report};
+use crate::kafka::consumer::{self, Group, GroupHealth};
+use crate::kafka::replay::{self, Letters, Progress, Range, ReplayError, Report};
 use crate::kafka::{Cluster, KafkaError, Producer};
 use crate::redis::{Redis, Window};
+use handler::ProcessorHandler;
 
 pub use contract::{Decision, Failure, Index, Moment, Processor, States};
 pub use retry::Retry;
@@ -65,8 +75,17 @@ pub async fn run<P: Processor>(
     health: GroupHealth,
     shutdown: CancellationToken,
 ) -> Result<(), KafkaError> {
-    let _ = (setup, processor, health, shutdown);
-    todo!("the library half of issue 6 is being built")
+    let group = Group {
+        id: setup.group.clone(),
+        topics: setup.topics.clone(),
+        dead_letters: Some(setup.retry.dead_letters.clone()),
+    };
+    let (cluster, producer) = (setup.cluster.clone(), setup.producer.clone());
+    let handler = ProcessorHandler::new(setup, processor);
+    let outbox = handler.outbox();
+    let result = consumer::run(group, handler, &cluster, producer, health, shutdown).await;
+    outbox.finish().await;
+    result
 }
 
 /// Builds the states of `processor` anew from `range`, beside the live ones, and puts them in their place. What the group
@@ -80,6 +99,14 @@ pub async fn rebuild<P: Processor>(
     range: Range,
     progress: Progress,
 ) -> Result<Report, ReplayError> {
-    let _ = (setup, processor, range, progress);
-    todo!("the library half of issue 6 is being built")
+    let letters = Letters {
+        producer: setup.producer.clone(),
+        group: setup.group.clone(),
+        topic: Some(setup.retry.dead_letters.clone()),
+    };
+    let handler = ProcessorHandler::new(setup, processor);
+    let outbox = handler.outbox();
+    let report = replay::replay(&handler, range, &letters, progress).await;
+    outbox.finish().await;
+    report
 }

@@ -74,17 +74,26 @@ pub struct Changes<S> {
     pub emissions: Vec<Emission>,
     /// What viewers are told, in order: JSON objects.
     pub announcements: Vec<String>,
+    /// When keys that were woken are woken again: the key, the partition that sees to it, and when.
+    pub woken: Vec<(String, String, Option<i64>)>,
     /// What became of records that failed, for the metrics.
     pub failures: Failures,
 }
 
+impl<S> Default for Changes<S> {
+    fn default() -> Self {
+        let (writes, emissions, announcements, woken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { writes, emissions, announcements, woken, failures: Failures::default() }
+    }
+}
+
 /// Failed records of a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
     /// That will be tried again.
     pub retried: u64,
-    /// That became dead letters.
-    pub dead: u64,
+    /// That became dead letters, by topic: at once, and after their last attempt.
+    pub dead: BTreeMap<String, (u64, u64)>,
 }
 
 /// One state to write.
@@ -147,8 +156,9 @@ pub fn step<P: Processor>(
         step.wake(key, home);
     }
     let Step { work, emissions, failures, .. } = step;
+    let woken = batch.woken.iter().map(|(key, home)| (key.clone(), home.clone(), work.wake_of(key, home))).collect();
     let (writes, announcements) = work.finish(processor, stored);
-    Changes { writes, emissions, announcements, failures }
+    Changes { writes, emissions, announcements, woken, failures }
 }
 
 /// What events change without anything being decided: how a state is rebuilt from what came in and what was emitted. Told
@@ -173,7 +183,32 @@ pub fn fold<P: Processor>(
     };
     let open = concerned.into_iter().map(|key| (is_open(&key), key)).map(|(open, key)| (key, open)).collect();
     let (writes, _) = work.finish(processor, stored);
-    (Changes { writes, emissions: Vec::new(), announcements: Vec::new(), failures: Failures::default() }, open)
+    (Changes { writes, ..Changes::default() }, open)
+}
+
+/// Sees to it that what is left to decide about rebuilt states is decided once they are the live ones: at the times that
+/// they ask for, or at once where something is to be emitted. `open` are the keys, each with the partition that sees to it
+/// and whether a record about it waits or is a dead letter: then it is not for its key to try again.
+pub fn reopen<P: Processor>(
+    processor: &P,
+    open: &BTreeMap<String, (String, bool)>,
+    stored: &BTreeMap<String, Stored<P::State>>,
+    now_ms: i64,
+) -> Changes<P::State> {
+    let mut work = Work::new(stored);
+    let moment = Moment { now_ms, attempt: 1 };
+    for (key, (home, failed)) in open {
+        let at = match processor.decide(key, &work.states, &moment) {
+            Ok(decision) if decision.events.is_empty() => decision.wake,
+            Ok(_) => Some(now_ms),
+            Err(Failure::Transient(_)) if !failed => Some(now_ms),
+            Err(_) => None,
+        };
+        work.touched.insert(key.clone());
+        work.wakes.insert(key.clone(), at.map(|at| Wake { at, home: home.clone() }));
+    }
+    let (writes, _) = work.finish(processor, stored);
+    Changes { writes, ..Changes::default() }
 }
 
 /// The states of a batch as they become.
@@ -193,6 +228,11 @@ impl<S: Clone + Default + PartialEq> Work<S> {
         let waiting = stored.iter().filter(|(_, stored)| !stored.waiting.is_empty());
         let waiting = waiting.map(|(key, stored)| (key.clone(), stored.waiting.clone())).collect();
         Self { states, touched: BTreeSet::new(), wakes: BTreeMap::new(), waiting }
+    }
+
+    /// When `home` sees to `key` again, after it was woken.
+    fn wake_of(&self, key: &str, home: &str) -> Option<i64> {
+        self.wakes.get(key)?.as_ref().filter(|wake| wake.home == home).map(|wake| wake.at)
     }
 
     /// What differs from what is stored, in the order of the keys.
@@ -222,7 +262,7 @@ impl<S: Clone + Default + PartialEq> Work<S> {
                 key: key.clone(),
                 version: before.version,
                 woken: before.wake.clone(),
-                lifetime: processor.lifetime(key),
+                lifetime: processor.lifetime(key, &after.state),
                 stored: after,
                 add,
                 remove,
@@ -272,11 +312,18 @@ impl<P: Processor> Step<'_, P> {
         self.work.touched.insert(key.to_owned());
         let moment = Moment { now_ms: self.now_ms, attempt: 1 };
         match self.processor.decide(key, &self.work.states, &moment) {
-            Ok(decision) => self.carry_out(key, home, &format!("w{:019}:{key}", self.now_ms), decision),
-            // There is no record that could wait in the retry topic: the key asks again by itself.
-            Err(_) => {
-                let at = self.now_ms + self.delay(1, key).as_millis() as i64;
+            Ok(decision) => {
+                // Not at once again: others have their turn.
+                let wake = decision.wake.map(|at| at.max(self.now_ms + 1));
+                self.carry_out(key, home, &format!("w{:019}:{key}", self.now_ms), Decision { wake, ..decision });
+            }
+            // There is no record that could wait in the retry topic: the key asks again by itself, after the longest delay.
+            Err(Failure::Transient(_)) => {
+                let at = self.now_ms + self.delay(self.retry.policy.attempts, key).as_millis() as i64;
                 self.work.wakes.insert(key.to_owned(), Some(Wake { at, home: home.to_owned() }));
+            }
+            Err(Failure::Permanent(_)) => {
+                self.work.wakes.insert(key.to_owned(), None);
             }
         }
     }
@@ -302,14 +349,15 @@ impl<P: Processor> Step<'_, P> {
         failure: Failure,
     ) {
         let number = attempt.number();
-        let (reason, is_last) = match failure {
-            Failure::Transient(reason) => (reason, number >= self.retry.policy.attempts),
+        let (reason, is_permanent) = match failure {
+            Failure::Transient(reason) => (reason, false),
             Failure::Permanent(reason) => (reason, true),
         };
         let id = attempt.id();
         let attempt = attempt.failed(self.now_ms, &reason);
-        let outgoing = if is_last {
-            self.failures.dead += 1;
+        let outgoing = if is_permanent || number >= self.retry.policy.attempts {
+            let (permanent, exhausted) = self.failures.dead.entry(attempt.topic.clone()).or_default();
+            *if is_permanent { permanent } else { exhausted } += 1;
             self.had_its_turn(key, &id);
             attempt.letter(record, &self.retry.dead_letters, self.group)
         } else {

@@ -153,7 +153,7 @@ impl<H: Handler> Runtime<H> {
             let wait = match self.stalled {
                 true => self.backoff.after_failure(),
                 false if !self.assignment.handles_any() => JOIN_POLL,
-                false => IDLE_POLL,
+                false => self.until_tick().min(IDLE_POLL),
             };
             let polled = tokio::select! {
                 biased;
@@ -214,7 +214,27 @@ impl<H: Handler> Runtime<H> {
         if !self.work.is_empty() {
             self.handle().await?;
         }
+        self.tick().await?;
         positioned
+    }
+
+    /// How long it is until the handler has something to do by itself.
+    fn until_tick(&self) -> Duration {
+        let wait = |at: i64| Duration::from_millis(at.saturating_sub(now_ms()).max(0).unsigned_abs());
+        self.handler.next_tick().map_or(Duration::MAX, wait)
+    }
+
+    /// Has the handler do what is due by itself, up to where the records allow it.
+    async fn tick(&self) -> Result<(), ApplyError> {
+        if !self.until_tick().is_zero() {
+            return Ok(());
+        }
+        let partitions = self.assignment.positioned();
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let until = self.applied_until().await;
+        self.handler.tick(&partitions, until).await
     }
 
     async fn handle(&mut self) -> Result<(), ApplyError> {

@@ -3,12 +3,15 @@
 //!
 //! - [`policy`]: when a record is tried again, and how often.
 //! - [`record`]: what a waiting record says of itself.
+//! - [`worker`]: keeps them until they are due.
 
 pub mod policy;
 pub mod record;
+pub mod worker;
 
 pub use policy::Policy;
 pub use record::Attempt;
+pub use worker::Worker;
 
 /// What a group does with records that fail.
 #[derive(Clone, Debug)]

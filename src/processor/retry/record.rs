@@ -17,6 +17,9 @@ pub const ORIGIN_OFFSET: &str = "x-retry-offset";
 /// Every failure so far, as a JSON array of [`Failed`].
 pub const HISTORY: &str = "x-retry-history";
 
+/// On a record that comes back: its place in the retry topic (`partition:offset`).
+pub const PLACE: &str = "x-retry-place";
+
 /// What the names of the headers that only a retry adds begin with; [`RETRY_COUNT`] does too, and stays with a record that
 /// was sent back by hand.
 const OURS: &str = "x-retry-";
