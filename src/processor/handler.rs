@@ -14,8 +14,7 @@ use super::contract::Processor;
 use super::heal::Healing;
 use super::outbox::Outbox;
 use super::rebuild::Shadow;
-use super::retry::record::group_of;
-use super::step::{Batch, Changes, Input, Stored, home_of, step};
+use super::step::{Batch, Changes, Failed, Input, Stored, failed, home_of, input, step};
 use super::store::{Committed, Hand, Move, Names, Stands, Store};
 use crate::clock::now_ms;
 use crate::kafka::consumer::{ApplyError, Handler, Outcome, PartitionEffects, Position};
@@ -41,8 +40,8 @@ pub enum Effect<E> {
     Nothing,
     /// An event.
     Event(Input<E>),
-    /// To a rebuild: a record about this key failed and waits, or is a dead letter.
-    Failed(String),
+    /// To a rebuild: a record that failed waits, or is a dead letter.
+    Failed(Failed),
 }
 
 /// The handler of a processor's group: of a member, or of a rebuild.
@@ -55,6 +54,8 @@ pub struct ProcessorHandler<P: Processor> {
 /// What a member and the rebuilds that it starts share.
 pub struct Shared<P> {
     pub(super) setup: Setup,
+    /// The group's id.
+    pub(super) group: String,
     pub(super) processor: P,
     pub(super) store: Store,
     pub(super) outbox: Outbox,
@@ -85,10 +86,11 @@ impl<P: Processor> ProcessorHandler<P> {
         let names = Names::new(&setup.prefix, &setup.group);
         let store = Store::new(setup.redis.clone(), names.clone(), setup.window.clone());
         let (cluster, producer, redis) = (setup.cluster.clone(), setup.producer.clone(), setup.redis.clone());
-        let outbox = Outbox::start(cluster, producer, redis, names, setup.group.clone());
-        let instruments = ProcessorInstruments::new(&setup.group);
+        let group = setup.group_id();
+        let outbox = Outbox::start(cluster, producer, redis, names, group.clone());
+        let instruments = ProcessorInstruments::new(&group);
         let (healing, live, next_wake) = (Healing::default(), Mutex::default(), AtomicI64::new(NEVER));
-        let shared = Shared { setup, processor, store, outbox, instruments, healing, live, next_wake };
+        let shared = Shared { setup, group, processor, store, outbox, instruments, healing, live, next_wake };
         Self { shared: Arc::new(shared), shadow: None }
     }
 
@@ -175,8 +177,8 @@ impl<P: Processor> ProcessorHandler<P> {
     }
 
     fn step(&self, batch: &Batch<'_, P::Event>, known: &Known<P>, now: i64) -> Changes<P::State> {
-        let Shared { setup, processor, .. } = &*self.shared;
-        step(processor, &setup.group, &setup.retry, batch, known, now)
+        let Shared { setup, group, processor, .. } = &*self.shared;
+        step(processor, group, &setup.retry, batch, known, now)
     }
 
     /// Reads the states under `keys` that are not known yet.
@@ -277,21 +279,13 @@ impl<P: Processor> Handler for ProcessorHandler<P> {
     type Effect = Effect<P::Event>;
 
     fn plan(&self, record: &Arc<ConsumerRecord>) -> Outcome<Effect<P::Event>> {
-        let Shared { setup, processor, .. } = &*self.shared;
-        if self.shadow.is_some()
-            && let Some(failed) = self.failed(record)
-        {
-            return Outcome::Done(failed.map_or(Effect::Nothing, Effect::Failed));
+        let Shared { setup, group, processor, .. } = &*self.shared;
+        let is_of_retries = *record.topic == *setup.retry.topic && !setup.topics.contains(&setup.retry.topic);
+        if self.shadow.is_some() && (is_of_retries || *record.topic == *setup.retry.dead_letters) {
+            return Outcome::Done(failed(processor, group, record).map_or(Effect::Nothing, Effect::Failed));
         }
-        if !processor.concerns(&setup.group, record) {
-            return Outcome::Done(Effect::Nothing);
-        }
-        match processor.read(record) {
-            Ok(None) => Outcome::Done(Effect::Nothing),
-            Ok(Some(event)) => {
-                let keys = processor.keys(&event);
-                Outcome::Done(Effect::Event(Input { event, keys, record: Arc::clone(record) }))
-            }
+        match input(processor, group, record) {
+            Ok(input) => Outcome::Done(input.map_or(Effect::Nothing, Effect::Event)),
             Err(reason) => {
                 self.shared.instruments.unreadable();
                 Outcome::Poison(reason)
@@ -382,32 +376,6 @@ impl<P: Processor> Handler for ProcessorHandler<P> {
 
     async fn restart(&self, partition: &TopicPartition, log: &str, end: i64) -> Result<(), ApplyError> {
         unless_fenced(self.shared.store.restart(place(partition, log), end).await)
-    }
-}
-
-impl<P: Processor> ProcessorHandler<P> {
-    /// To a rebuild: whether `record` stands in the topic of those that wait or of dead letters, and if it is this group's,
-    /// about which key it is.
-    fn failed(&self, record: &ConsumerRecord) -> Option<Option<String>> {
-        use crate::kafka::dead_letter;
-        use crate::kafka::event::header_str;
-
-        let Shared { setup, processor, .. } = &*self.shared;
-        let is_letter = *record.topic == *setup.retry.dead_letters;
-        if !is_letter && (*record.topic != *setup.retry.topic || setup.topics.contains(&setup.retry.topic)) {
-            return None;
-        }
-        let (group, origin) = match is_letter {
-            true => (header_str(&record.headers, dead_letter::GROUP), dead_letter::ORIGIN_TOPIC),
-            false => (group_of(record), super::retry::record::ORIGIN_TOPIC),
-        };
-        let event = || {
-            let mut first = record.clone();
-            first.topic = header_str(&record.headers, origin)?.into();
-            processor.read(&first).ok().flatten()
-        };
-        let is_ours = group == Some(setup.group.as_str());
-        Some(is_ours.then(event).flatten().and_then(|event| processor.keys(&event).into_iter().next()))
     }
 }
 

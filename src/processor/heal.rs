@@ -58,7 +58,7 @@ async fn rebuild<P: Processor>(shared: Arc<Shared<P>>) -> Result<(), ReplayError
         }
     }
     let range = Range { parts };
-    let group = setup.group.clone();
+    let group = shared.group.clone();
     let records = range.len();
     if records > 0 {
         tracing::warn!(group, records, "there are no states here, and there is a log: building them from it");

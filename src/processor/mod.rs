@@ -23,6 +23,8 @@
 pub mod contract;
 mod handler;
 mod heal;
+#[cfg(test)]
+pub(crate) mod memory;
 mod outbox;
 mod rebuild;
 pub mod retry;
@@ -42,7 +44,7 @@ pub use contract::{Decision, Failure, Index, Moment, Processor, States};
 pub use retry::Retry;
 pub use view::View;
 
-/// What a processor works with. Every name is the full one, prefix included.
+/// What a processor works with. Topics are named in full, prefix included.
 #[derive(Clone)]
 pub struct Setup {
     /// Kafka.
@@ -51,10 +53,10 @@ pub struct Setup {
     pub producer: Producer,
     /// Redis.
     pub redis: Redis,
-    /// The group: its id in Kafka, and what its keys in Redis are named after.
-    pub group: String,
-    /// Put before `kboard:` in the names of its keys.
+    /// Put before the group's id, and before the names of its keys in Redis.
     pub prefix: String,
+    /// The group, before the prefix; its keys are named after it.
+    pub group: String,
     /// The topics it consumes.
     pub topics: Vec<String>,
     /// The topics it writes to: a rebuild reads them too.
@@ -63,6 +65,12 @@ pub struct Setup {
     pub retry: Retry,
     /// Where what it announces is shown; made by [`View::window`].
     pub window: Option<Window>,
+}
+
+impl Setup {
+    fn group_id(&self) -> String {
+        format!("{}{}", self.prefix, self.group)
+    }
 }
 
 /// Runs `processor` as a member of its group, until `shutdown`.
@@ -76,7 +84,7 @@ pub async fn run<P: Processor>(
     shutdown: CancellationToken,
 ) -> Result<(), KafkaError> {
     let group = Group {
-        id: setup.group.clone(),
+        id: setup.group_id(),
         topics: setup.topics.clone(),
         dead_letters: Some(setup.retry.dead_letters.clone()),
     };
@@ -101,7 +109,7 @@ pub async fn rebuild<P: Processor>(
 ) -> Result<Report, ReplayError> {
     let letters = Letters {
         producer: setup.producer.clone(),
-        group: setup.group.clone(),
+        group: setup.group_id(),
         topic: Some(setup.retry.dead_letters.clone()),
     };
     let handler = ProcessorHandler::new(setup, processor);

@@ -5,7 +5,7 @@
 //! was emitted; members go on from there. What is left to decide then (a wake-up, or an event that was never sent because
 //! its outbox was lost) is decided by them, as wake-ups of the new states.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,11 +16,13 @@ use uuid::Uuid;
 
 use super::contract::Processor;
 use super::handler::{Effect, ProcessorHandler, Shared, home, unavailable};
-use super::step::{Changes, Emission, Input, Stored, fold, reopen};
+use super::retry::record::PLACE;
+use super::step::{Changes, Emission, Failed, Input, Stored, fold, reopen};
 use super::store::{Committed, Hand, Move};
 use crate::clock::now_ms;
 use crate::kafka::admin::groups;
 use crate::kafka::consumer::{ApplyError, Handler, Outcome, PartitionEffects};
+use crate::kafka::event::header_str;
 use crate::kafka::log;
 use crate::kafka::replay::{Part, Range, Rebuild, ReplayError};
 
@@ -44,10 +46,28 @@ struct Building {
     handled: HashMap<TopicPartition, i64>,
     /// Keys about which something is left to decide, each with the partition that will see to it.
     open: BTreeMap<String, String>,
-    /// Keys about which a record failed.
-    failed: BTreeSet<String>,
+    /// Records that failed: where each waits, and its key.
+    waiting: HashMap<String, String>,
+    /// The places whose records came back and were handled.
+    back: HashSet<String>,
+    /// The keys of dead letters.
+    dead: BTreeSet<String>,
     /// The space that was the live one when it began.
     before: Option<String>,
+}
+
+impl Building {
+    /// Remembers what became of records that failed.
+    fn note<E>(&mut self, effect: &Effect<E>) {
+        match effect {
+            Effect::Nothing => {}
+            Effect::Failed(Failed { key, place: None }) => _ = self.dead.insert(key.clone()),
+            Effect::Failed(Failed { key, place: Some(place) }) => _ = self.waiting.insert(place.clone(), key.clone()),
+            Effect::Event(Input { record, .. }) => {
+                self.back.extend(header_str(&record.headers, PLACE).map(str::to_owned));
+            }
+        }
+    }
 }
 
 impl Shadow {
@@ -70,11 +90,7 @@ impl<P: Processor> ProcessorHandler<P> {
         let (moves, newest) = {
             let mut building = shadow.building();
             let effects = runs.iter().flat_map(|run| &run.effects);
-            let failed = effects.clone().filter_map(|effect| match &effect.effect {
-                Effect::Failed(key) => Some(key.clone()),
-                Effect::Nothing | Effect::Event(_) => None,
-            });
-            building.failed.extend(failed);
+            effects.clone().for_each(|effect| building.note(&effect.effect));
             let moved = |run: &PartitionEffects<_>| {
                 let handled = *building.handled.get(&run.partition)?;
                 Some(Move { partition: home(&run.partition), from: None, to: run.next.min(handled) })
@@ -149,10 +165,11 @@ impl<P: Processor> ProcessorHandler<P> {
             for (Emission { record, .. }, offset) in left.into_iter().zip(0..) {
                 let mut read = ConsumerRecord::new(record.topic, -1, offset, record.key, record.value);
                 (read.headers, read.timestamp) = (record.headers, record.timestamp);
-                match self.plan(&Arc::new(read)) {
-                    Outcome::Done(Effect::Event(input)) => inputs.push(input),
-                    Outcome::Done(Effect::Failed(key)) => _ = shadow.building().failed.insert(key),
-                    _ => {}
+                if let Outcome::Done(effect) = self.plan(&Arc::new(read)) {
+                    shadow.building().note(&effect);
+                    if let Effect::Event(input) = effect {
+                        inputs.push(input);
+                    }
                 }
             }
         }
@@ -162,15 +179,13 @@ impl<P: Processor> ProcessorHandler<P> {
 
     /// Has members decide what is left to decide.
     async fn reopen(&self, shadow: &Shadow) -> Result<(), ApplyError> {
-        let (open, failed, before) = {
-            let mut building = shadow.building();
-            (std::mem::take(&mut building.open), std::mem::take(&mut building.failed), building.before.clone())
-        };
+        let Building { open, waiting, back, mut dead, before, .. } = std::mem::take(&mut *shadow.building());
+        dead.extend(waiting.into_iter().filter(|(place, _)| !back.contains(place)).map(|(_, key)| key));
         let anywhere = self.shared.setup.topics.first().map(|topic| super::step::home_of(topic, 0)).unwrap_or_default();
         let open: Vec<_> = (open.into_iter())
             .map(|(key, home)| {
                 let home = if home.is_empty() { anywhere.clone() } else { home };
-                let has_failed = failed.contains(&key);
+                let has_failed = dead.contains(&key);
                 (key, (home, has_failed))
             })
             .collect();
@@ -246,7 +261,7 @@ impl<P: Processor> Rebuild for ProcessorHandler<P> {
                     tokio::time::sleep(GRACE).await;
                 }
                 let anew = store.made_anew().await.map_err(unavailable)?;
-                let committed = groups::offsets(&setup.cluster, &setup.group).await?;
+                let committed = groups::offsets(&setup.cluster, &self.shared.group).await?;
                 let place =
                     |(partition, offset): (AdminPartition, i64)| ((partition.topic, partition.partition), offset);
                 committed.into_iter().map(place).filter(|((topic, _), _)| !anew.contains(topic)).collect()

@@ -12,8 +12,10 @@ use krafka::ConsumerRecord;
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Decision, Failure, Index, Moment, Processor, States};
+use super::retry::record::{ORIGIN_TOPIC, group_of};
 use super::retry::{Attempt, Retry};
-use crate::kafka::Outgoing;
+use crate::kafka::event::header_str;
+use crate::kafka::{Outgoing, dead_letter};
 
 /// An event with the record it was read from.
 #[derive(Clone, Debug)]
@@ -129,6 +131,45 @@ pub struct Emission {
 /// The name of a partition, as states and outboxes keep it.
 pub fn home_of(topic: &str, partition: i32) -> String {
     format!("{topic}:{partition}")
+}
+
+/// A record that failed, as the topic tells in which it waits or is a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The key that it is about.
+    pub key: String,
+    /// Where it waits (`partition:offset`); `None` of a dead letter.
+    pub place: Option<String>,
+}
+
+/// What `record` is to `group`; `None` when it is of no concern.
+///
+/// # Errors
+/// Why it can never be understood.
+pub fn input<P: Processor>(
+    processor: &P,
+    group: &str,
+    record: &Arc<ConsumerRecord>,
+) -> Result<Option<Input<P::Event>>, String> {
+    if !processor.concerns(group, record) {
+        return Ok(None);
+    }
+    let event = processor.read(record)?;
+    Ok(event.map(|event| Input { keys: processor.keys(&event), event, record: Arc::clone(record) }))
+}
+
+/// What a record of the topic of those that wait, or of dead letters, tells of; `None` when it is another group's.
+pub fn failed<P: Processor>(processor: &P, group: &str, record: &ConsumerRecord) -> Option<Failed> {
+    let text = |name| header_str(&record.headers, name);
+    let (of, origin, place) = match text(dead_letter::GROUP) {
+        Some(of) => (of, text(dead_letter::ORIGIN_TOPIC)?, None),
+        None => (group_of(record)?, text(ORIGIN_TOPIC)?, Some(format!("{}:{}", record.partition, record.offset))),
+    };
+    let mut first = record.clone();
+    first.topic = origin.into();
+    let event = processor.read(&first).ok()??;
+    let key = processor.keys(&event).into_iter().next()?;
+    (of == group).then_some(Failed { key, place })
 }
 
 /// What the batch changes, given everything that is kept under its keys.

@@ -28,6 +28,8 @@ use crate::telemetry::instruments::OutboxInstruments;
 use sender::Sender;
 
 pub use record::Kept;
+#[cfg(test)]
+pub use record::identity;
 
 /// Records on their way at most; then the group waits before it takes more in.
 const IN_FLIGHT: usize = 20_000;
