@@ -66,6 +66,10 @@ pub trait Processor: Send + Sync + 'static {
         None
     }
 
+    /// Told after a changed state of `key` has been written. What is done here may be missed, if the process ends just before,
+    /// and is not done twice for one change: a line of the log.
+    fn written(&self, _key: &str, _state: &Self::State) {}
+
     /// How long the state of `key` is kept after its last change; `None` is for ever.
     fn lifetime(&self, key: &str, state: &Self::State) -> Option<Duration>;
 
@@ -106,6 +110,9 @@ pub struct Moment {
     pub now_ms: i64,
     /// Which attempt at the event this is, from 1.
     pub attempt: u32,
+    /// Whether the key asked for it, and no event is at hand: a wait that has been too long ends here, so that an event that
+    /// is only read late is heard with those after it first.
+    pub woken: bool,
 }
 
 /// What is to be done.

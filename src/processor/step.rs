@@ -217,7 +217,7 @@ pub fn fold<P: Processor>(
         concerned.extend(keys.first().cloned());
         work.touched.extend(keys.iter().cloned());
     }
-    let moment = Moment { now_ms, attempt: 1 };
+    let moment = Moment { now_ms, attempt: 1, woken: false };
     let is_open = |key: &String| match processor.decide(key, &work.states, &moment) {
         Ok(decision) => !decision.events.is_empty() || decision.wake.is_some(),
         Err(_) => true,
@@ -339,7 +339,7 @@ impl<P: Processor> Step<'_, P> {
             return;
         }
         self.processor.evolve(event, &mut self.work.states);
-        let moment = Moment { now_ms: self.now_ms, attempt: attempt.number() };
+        let moment = Moment { now_ms: self.now_ms, attempt: attempt.number(), woken: false };
         match self.processor.decide(&key, &self.work.states, &moment) {
             Ok(decision) => {
                 self.carry_out(&key, &home, &prefix, decision);
@@ -351,7 +351,7 @@ impl<P: Processor> Step<'_, P> {
 
     fn wake(&mut self, key: &str, home: &str) {
         self.work.touched.insert(key.to_owned());
-        let moment = Moment { now_ms: self.now_ms, attempt: 1 };
+        let moment = Moment { now_ms: self.now_ms, attempt: 1, woken: true };
         match self.processor.decide(key, &self.work.states, &moment) {
             Ok(decision) => {
                 // Not at once again: others have their turn.
