@@ -5,6 +5,7 @@
 //! one line in [`REGISTRY`].
 
 pub mod board;
+pub mod orders;
 
 use std::sync::Arc;
 

@@ -66,7 +66,12 @@ pub fn origin_of(topic: &str) -> Option<&str> {
 /// The dead-letter topic of `topic`, as it has to be made: it takes every record that `topic` does, with the headers
 /// that a letter has besides.
 pub fn spec(topic: &str) -> TopicSpec {
-    TopicSpec::new(topic_of(topic), 1).with_config("max.message.bytes", LARGEST.to_string())
+    spec_named(topic_of(topic))
+}
+
+/// A topic of this name for records that come with their history: dead letters of several topics, or records that wait.
+pub fn spec_named(name: impl Into<String>) -> TopicSpec {
+    TopicSpec::new(name, 1).with_config("max.message.bytes", LARGEST.to_string())
 }
 
 /// A reason short enough for a header and a line of the log.

@@ -1,0 +1,7 @@
+//! Orders.
+
+mod events;
+mod facts;
+mod money;
+mod saga;
+mod topics;
