@@ -20,8 +20,8 @@ pub const MAX_QUANTITY: u32 = 10_000;
 pub const MAX_PRICE: Cents = Cents(100_000_000);
 /// The most pieces that one product of an order can come to.
 const MAX_PIECES: u32 = MAX_QUANTITY * MAX_ITEMS as u32;
-/// The most that an order can come to.
-const MAX_TOTAL: Cents = Cents(MAX_PRICE.0 * MAX_PIECES as i64);
+/// The most that an order can come to: a thousand million.
+pub const MAX_TOTAL: Cents = Cents(100_000_000_000);
 /// The most products a ranking has.
 const MAX_TOP: usize = 1_000;
 
@@ -74,6 +74,9 @@ pub fn items(items: &[Item]) -> Result<Cents, String> {
         }
         item.name.as_deref().map_or(Ok(()), |name| text(&field("name"), name))?;
         total.0 += item.price.0 * i64::from(item.quantity); // far below the largest number, by the limits above
+    }
+    if total > MAX_TOTAL {
+        return Err(format!("items come to {total} altogether, at most {MAX_TOTAL} are allowed"));
     }
     Ok(total)
 }

@@ -187,8 +187,12 @@ impl Event {
     /// happens to an order once.
     pub fn of_order(body: impl Into<Body>, origin: Origin) -> Self {
         let body = body.into();
-        let name = format!("{}/{}", body.order().unwrap_or_default(), body.event_type().name());
-        Self { id: derived_id(&name).to_string(), origin, body, place: None }
+        Self { id: order_event_id(&body), origin, body, place: None }
+    }
+
+    /// Whether its id is the one that follows from what happened: then it was made here.
+    pub fn is_derived(&self) -> bool {
+        self.id == order_event_id(&self.body)
     }
 
     /// When it happened, in milliseconds since the epoch.
@@ -218,6 +222,10 @@ impl Origin {
         let (_, low) = id_of(event_id).as_u64_pair();
         TraceContext { trace_id, span_id: low.max(1), sampled: self.sampled }
     }
+}
+
+fn order_event_id(body: &Body) -> String {
+    derived_id(&format!("{}/{}", body.order().unwrap_or_default(), body.event_type().name())).to_string()
 }
 
 /// The id as a number; of one that is no UUID, the UUID that follows from it.
