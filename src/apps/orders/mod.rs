@@ -1,13 +1,16 @@
 //! Orders.
 
 mod analytics;
+mod catalog;
 mod draft;
 mod events;
 mod facts;
+mod generator;
 mod inventory;
 mod money;
 mod notification;
 mod payment;
+mod retry;
 mod saga;
 mod switches;
 mod topics;

@@ -15,9 +15,9 @@ const MAX: i64 = 1_000_000_000_000_000;
 pub struct Cents(pub i64);
 
 impl Cents {
-    /// `count` times as much; `None` when that is beyond all amounts.
-    pub fn times(self, count: u32) -> Option<Self> {
-        self.0.checked_mul(i64::from(count)).filter(|cents| cents.abs() <= MAX).map(Self)
+    /// `count` times as much.
+    pub fn times(self, count: u32) -> Self {
+        Self(self.0.saturating_mul(i64::from(count)))
     }
 
     /// The amount that a JSON number says; `None` when it has more than two decimals, or is beyond all amounts.

@@ -66,7 +66,7 @@ impl Counts {
             Body::OrderPlaced(order) => {
                 self.placed += 1;
                 for item in &order.items {
-                    let revenue_cents = item.price.0 * i64::from(item.quantity);
+                    let revenue_cents = item.price.times(item.quantity).0;
                     self.products.add(&item.product_id, Ordered { count: item.quantity.into(), revenue_cents });
                 }
             }

@@ -73,7 +73,7 @@ pub fn items(items: &[Item]) -> Result<Cents, String> {
             return Err(format!("{} must be more than 0 and at most {MAX_PRICE}, not {}", field("price"), item.price));
         }
         item.name.as_deref().map_or(Ok(()), |name| text(&field("name"), name))?;
-        total.0 += item.price.0 * i64::from(item.quantity); // far below the largest number, by the limits above
+        total.0 += item.price.times(item.quantity).0; // far below the largest number, by the limits above
     }
     if total > MAX_TOTAL {
         return Err(format!("items come to {total} altogether, at most {MAX_TOTAL} are allowed"));

@@ -12,7 +12,7 @@ pub mod payload;
 pub mod schema;
 pub mod time;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -80,7 +80,7 @@ trait Payload {
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident in $topic:path;)*) => {
         /// What kind of event it is.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum EventType { $($(#[$doc])* $name,)* }
 
         impl EventType {

@@ -22,8 +22,10 @@ payloads! {
         /// The product.
         product_id: String,
         /// How many, at least one.
+        #[schemars(range(min = 1, max = 10_000))]
         quantity: u32,
         /// What one costs; more than nothing.
+        #[schemars(extend("exclusiveMinimum" = 0))]
         price: Cents,
         /// What people call the product.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,6 +39,7 @@ payloads! {
         /// The customer.
         user_id: String,
         /// What was ordered; at least one line.
+        #[schemars(length(min = 1, max = 100))]
         items: Vec<Item>,
         /// What it costs altogether: the sum of the items.
         total: Cents,
