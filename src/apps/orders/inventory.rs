@@ -14,7 +14,9 @@ use super::events::{
     ShortItem, Time, envelope,
 };
 use super::facts::keep_earliest;
+use super::service::Service;
 use super::switches::{LiveSwitches, Switches};
+use super::topics;
 use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
@@ -109,6 +111,17 @@ impl Reservation {
     /// Whether pieces are set aside now.
     fn is_held(&self) -> bool {
         self.reserved.is_some() && !self.released
+    }
+}
+
+impl Service for Inventory {
+    const GROUP: &str = GROUP;
+    const TOPICS: &[&str] = &[topics::ORDERS, topics::OUTCOME];
+    const EMITS: &[&str] = &[topics::INVENTORY];
+    const ANNOUNCES: bool = false;
+
+    fn new(prefix: Prefix, switches: LiveSwitches) -> Self {
+        Self { prefix, switches }
     }
 }
 

@@ -12,5 +12,8 @@ mod notification;
 mod payment;
 mod retry;
 mod saga;
+mod service;
 mod switches;
+#[cfg(test)]
+mod tests;
 mod topics;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::events::{Body, Event, envelope};
 use super::facts::keep_earliest;
+use super::service::Service;
+use super::switches::LiveSwitches;
+use super::topics;
 use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
@@ -39,6 +42,17 @@ pub struct Sent {
     pub at: i64,
     /// What the mail is about.
     pub subject: String,
+}
+
+impl Service for Notifications {
+    const GROUP: &str = GROUP;
+    const TOPICS: &[&str] = &[topics::OUTCOME];
+    const EMITS: &[&str] = &[];
+    const ANNOUNCES: bool = false;
+
+    fn new(prefix: Prefix, _: LiveSwitches) -> Self {
+        Self { prefix }
+    }
 }
 
 impl Processor for Notifications {

@@ -11,7 +11,9 @@ use super::events::{
 };
 use super::facts::keep_earliest;
 use super::money::Cents;
+use super::service::Service;
 use super::switches::{LiveSwitches, Switches};
+use super::topics;
 use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
@@ -63,6 +65,17 @@ struct Due {
 enum Answer {
     Yes(Cents),
     No,
+}
+
+impl Service for Payments {
+    const GROUP: &str = GROUP;
+    const TOPICS: &[&str] = &[topics::ORDERS, topics::OUTCOME];
+    const EMITS: &[&str] = &[topics::PAYMENTS];
+    const ANNOUNCES: bool = false;
+
+    fn new(prefix: Prefix, switches: LiveSwitches) -> Self {
+        Self { prefix, switches }
+    }
 }
 
 impl Processor for Payments {

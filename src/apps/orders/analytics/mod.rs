@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::events::{Body, Event, EventType, Origin, Time, TopProduct, TopProductsUpdated, derived_id, envelope};
 use super::money::Cents;
+use super::service::Service;
+use super::switches::LiveSwitches;
+use super::topics;
 use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
@@ -112,6 +115,17 @@ as_mut! {
     counted_mut: Counted(BTreeSet<String>);
     minute_mut: Minute(Counts);
     totals_mut: Totals(Totals);
+}
+
+impl Service for Analytics {
+    const GROUP: &str = GROUP;
+    const TOPICS: &[&str] = &[topics::ORDERS, topics::OUTCOME, topics::PAYMENTS, topics::PAGE_VIEWS];
+    const EMITS: &[&str] = &[topics::SNAPSHOTS];
+    const ANNOUNCES: bool = true;
+
+    fn new(prefix: Prefix, _: LiveSwitches) -> Self {
+        Self { prefix }
+    }
 }
 
 impl Processor for Analytics {

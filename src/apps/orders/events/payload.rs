@@ -45,6 +45,7 @@ payloads! {
         total: Cents,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -58,6 +59,7 @@ payloads! {
         amount: Cents,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -69,6 +71,7 @@ payloads! {
         reason: String,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -82,6 +85,7 @@ payloads! {
         amount: Cents,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -93,6 +97,7 @@ payloads! {
         items: Vec<ReservedItem>,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -104,6 +109,7 @@ payloads! {
         quantity: u32,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         reserved_at: Time,
     }
 
@@ -117,6 +123,7 @@ payloads! {
         items: Vec<ShortItem>,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -138,6 +145,7 @@ payloads! {
         items: Vec<ReleasedItem>,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -149,6 +157,7 @@ payloads! {
         quantity: u32,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         released_at: Time,
     }
 
@@ -158,6 +167,7 @@ payloads! {
         order_id: String,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -172,6 +182,7 @@ payloads! {
         cause: Cause,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -190,6 +201,7 @@ payloads! {
         user_agent: Option<String>,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 
@@ -204,6 +216,7 @@ payloads! {
         orders: u64,
         /// When.
         #[serde(default)]
+        #[schemars(!default)]
         ts: Time,
     }
 

@@ -15,7 +15,9 @@ use krafka::ConsumerRecord;
 use serde_json::json;
 
 use super::events::{Body, Cause, Event, OrderCancelled, OrderCompleted, Time, envelope};
+use super::service::Service;
 use super::switches::{LiveSwitches, Switches};
+use super::topics;
 use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Index, Moment, Processor, States};
@@ -49,6 +51,18 @@ pub fn by_status(status: Status) -> String {
 /// The index of a customer's orders.
 pub fn by_customer(user_id: &str) -> String {
     format!("customer:{user_id}")
+}
+
+impl Service for Saga {
+    const GROUP: &str = GROUP;
+    // Its own topic, too: the timeline tells where every event stands.
+    const TOPICS: &[&str] = &[topics::ORDERS, topics::PAYMENTS, topics::INVENTORY, topics::OUTCOME];
+    const EMITS: &[&str] = &[topics::OUTCOME];
+    const ANNOUNCES: bool = true;
+
+    fn new(prefix: Prefix, switches: LiveSwitches) -> Self {
+        Self { prefix, switches }
+    }
 }
 
 impl Processor for Saga {
