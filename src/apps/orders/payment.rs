@@ -163,3 +163,67 @@ fn refusal(order: &str, total: Cents, switches: &Switches) -> Option<String> {
 fn payment_id(order: &str) -> String {
     derived_id(&format!("{order}/payment")).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::fixtures::{ORDER, at, authorized, cancelled, only, placed, states};
+    use super::*;
+
+    fn service(switches: Switches) -> Payments {
+        Payments::new(Prefix::default(), LiveSwitches::fixed(switches))
+    }
+
+    fn decided(service: &Payments, events: &[Event]) -> Option<Body> {
+        only(service.decide(ORDER, &states(service, events), &at(9)).unwrap().events)
+    }
+
+    #[test]
+    fn an_order_is_paid_in_full_once() {
+        let service = service(Switches::calm());
+        let placed = placed(1, &[("mug", 2, 1_250)]);
+        let Some(Body::PaymentAuthorized(payment)) = decided(&service, &[placed.clone()]) else { panic!("not paid") };
+        assert_eq!((payment.amount, payment.ts), (Cents(2_500), Time(9)));
+        assert_eq!(decided(&service, &[placed.clone(), authorized(9, 2_500)]), None);
+        assert_eq!(decided(&service, &[authorized(9, 2_500), placed.clone(), placed]), None);
+    }
+
+    #[test]
+    fn what_was_paid_goes_back_when_the_order_is_cancelled_once() {
+        let service = service(Switches::calm());
+        let paid = [placed(1, &[("mug", 2, 1_250)]), authorized(2, 2_500), cancelled(3)];
+        let mut states = states(&service, &paid);
+        let refund = service.decide(ORDER, &states, &at(9)).unwrap().events;
+        let Some(Body::PaymentRefunded(refunded)) = only(refund.clone()) else { panic!("{refund:?}") };
+        assert_eq!(refunded.amount, Cents(2_500));
+        refund.iter().for_each(|event| service.evolve(event, &mut states));
+        assert_eq!(only(service.decide(ORDER, &states, &at(10)).unwrap().events), None);
+    }
+
+    #[test]
+    fn an_order_that_is_cancelled_first_is_never_paid() {
+        let service = service(Switches::calm());
+        assert_eq!(decided(&service, &[cancelled(3)]), None);
+        assert_eq!(decided(&service, &[cancelled(3), placed(1, &[("mug", 2, 1_250)])]), None);
+    }
+
+    #[test]
+    fn the_bank_declines_large_amounts_and_whom_chance_has_chosen() {
+        let above = Switches { payment_decline_above: Some(Cents(1_000)), ..Switches::calm() };
+        let small = decided(&service(above.clone()), &[placed(1, &[("mug", 1, 1_000)])]);
+        assert!(matches!(small, Some(Body::PaymentAuthorized(_))), "{small:?}");
+        let large = decided(&service(above), &[placed(1, &[("mug", 1, 1_001)])]);
+        let Some(Body::PaymentDeclined(large)) = large else { panic!("{large:?}") };
+        assert_eq!(large.reason, "the amount of 10.01 is above the limit of 10.00");
+        let never = Switches { payment_decline_chance: 1.0, ..Switches::calm() };
+        let unlucky = decided(&service(never), &[placed(1, &[("mug", 1, 1)])]);
+        assert!(matches!(unlucky, Some(Body::PaymentDeclined(_))), "{unlucky:?}");
+    }
+
+    #[test]
+    fn a_bank_that_is_away_is_asked_again() {
+        let service = service(Switches { payment_unavailable_chance: 1.0, ..Switches::calm() });
+        let states = states(&service, &[placed(1, &[("mug", 1, 1)])]);
+        let failure = service.decide(ORDER, &states, &at(9)).unwrap_err();
+        assert!(matches!(failure, Failure::Transient(_)), "{failure:?}");
+    }
+}

@@ -1,14 +1,19 @@
 //! All services together, on topics and states in memory, through whatever can happen to them: records read in any order, sent
 //! twice, processes killed before they write and before they send, two instances of one service, retries, time that runs out.
 
+mod analytics_alone;
+mod envelopes;
+pub mod fixtures;
 mod group;
+mod inventory_alone;
 mod log;
+mod saga_alone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::analytics::{Analytics, TOTALS};
+use super::analytics::{self, Analytics, TOTALS};
 use super::draft::Draft;
 use super::events::{Body, Event, Item, Origin, envelope};
 use super::inventory::{self, Inventory};
@@ -239,7 +244,7 @@ impl World {
             return;
         }
         let states = self.groups[ANALYTICS].states();
-        let totals: super::analytics::State = serde_json::from_str(&states[TOTALS]).unwrap();
+        let totals: analytics::State = serde_json::from_str(&states[TOTALS]).unwrap();
         let counts = &totals.totals().unwrap().counts;
         let completed = self.orders().values().filter(|order| order.status() == Status::Completed).count() as u64;
         assert_eq!((counts.placed, counts.completed), (self.placed.len() as u64, completed));
