@@ -19,6 +19,9 @@
 //! Arrows point one way: `cli` → `apps`, `console`, `web` → `live`, `processor` → `kafka`, `redis` → `telemetry`. `kafka` and `redis` never name
 //! an app, and no app imports another.
 
+// The futures of the processors' groups are nested deeper than the compiler looks by itself.
+#![recursion_limit = "256"]
+
 pub mod apps;
 mod backoff;
 pub mod cli;

@@ -29,7 +29,8 @@ pub trait Processor: Send + Sync + 'static {
     fn read(&self, record: &ConsumerRecord) -> Result<Option<Self::Event>, String>;
 
     /// The keys of the states that the event changes, or that deciding after it looks at; the one it is about comes first.
-    /// Those of an event that is emitted are among those of what it follows from.
+    /// Those of an event that is emitted are among those of what it follows from, or among the [`needs`](Processor::needs) of the
+    /// key that was decided about.
     fn keys(&self, event: &Self::Event) -> Vec<String>;
 
     /// What the event makes of the states of its [`keys`](Processor::keys). Pure and total, and the same in whatever order

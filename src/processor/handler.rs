@@ -120,6 +120,8 @@ impl<P: Processor> ProcessorHandler<P> {
             let inputs = events(runs, &stands);
             let now = now_ms();
             self.load(&space, inputs.iter().flat_map(|input| &input.keys), now, &mut known).await?;
+            let needed = self.needed(inputs.iter().filter_map(|input| input.keys.first()), &known);
+            self.load(&space, &needed, now, &mut known).await?;
             let batch = Batch { inputs, woken: Vec::new() };
             let changes = self.step(&batch, &known, now);
             match self.commit(&space, &moves(runs, &stands), &changes).await? {
@@ -155,10 +157,7 @@ impl<P: Processor> ProcessorHandler<P> {
         for attempt in 0..ATTEMPTS {
             let now = now_ms();
             self.load(space, woken.iter().map(|(key, _)| key), now, &mut known).await?;
-            let needs = |(key, _): &(String, String)| {
-                known.get(key).map_or_else(Vec::new, |stored| self.shared.processor.needs(key, &stored.state))
-            };
-            let needed: Vec<String> = woken.iter().flat_map(needs).collect();
+            let needed = self.needed(woken.iter().map(|(key, _)| key), &known);
             self.load(space, &needed, now, &mut known).await?;
             let batch = Batch { inputs: Vec::new(), woken: woken.clone() };
             let changes = self.step(&batch, &known, now);
@@ -179,6 +178,12 @@ impl<P: Processor> ProcessorHandler<P> {
     fn step(&self, batch: &Batch<'_, P::Event>, known: &Known<P>, now: i64) -> Changes<P::State> {
         let Shared { setup, group, processor, .. } = &*self.shared;
         step(processor, group, &setup.retry, batch, known, now)
+    }
+
+    /// The keys that deciding about `keys` looks at besides.
+    fn needed<'a>(&self, keys: impl Iterator<Item = &'a String>, known: &Known<P>) -> BTreeSet<String> {
+        let states = keys.collect::<BTreeSet<_>>().into_iter().filter_map(|key| Some((key, known.get(key)?)));
+        states.flat_map(|(key, stored)| self.shared.processor.needs(key, &stored.state)).collect()
     }
 
     /// Reads the states under `keys` that are not known yet.
@@ -207,6 +212,9 @@ impl<P: Processor> ProcessorHandler<P> {
         let first = changes.writes.iter().filter_map(|write| Some(write.stored.wake.as_ref()?.at)).min();
         if let Some(first) = first {
             self.shared.next_wake.fetch_min(first, Ordering::AcqRel);
+        }
+        for write in changes.writes.iter().filter(|write| write.is_new) {
+            self.shared.processor.written(&write.key, &write.stored.state);
         }
         let instruments = &self.shared.instruments;
         instruments.retries.increment(changes.failures.retried);

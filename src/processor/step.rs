@@ -107,6 +107,8 @@ pub struct Write<S> {
     pub version: u64,
     /// What to keep from now on. The default state with nothing else to remember is removed.
     pub stored: Stored<S>,
+    /// Whether the state itself is another one, and not only what is kept beside it.
+    pub is_new: bool,
     /// The wake-up that this takes the place of.
     pub woken: Option<Wake>,
     /// Index entries that appear or move.
@@ -237,7 +239,7 @@ pub fn reopen<P: Processor>(
     now_ms: i64,
 ) -> Changes<P::State> {
     let mut work = Work::new(stored);
-    let moment = Moment { now_ms, attempt: 1 };
+    let moment = Moment { now_ms, attempt: 1, woken: false };
     for (key, (home, failed)) in open {
         let at = match processor.decide(key, &work.states, &moment) {
             Ok(decision) if decision.events.is_empty() => decision.wake,
@@ -302,6 +304,7 @@ impl<S: Clone + Default + PartialEq> Work<S> {
             writes.push(Write {
                 key: key.clone(),
                 version: before.version,
+                is_new: changed,
                 woken: before.wake.clone(),
                 lifetime: processor.lifetime(key, &after.state),
                 stored: after,

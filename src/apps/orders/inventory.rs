@@ -21,9 +21,6 @@ use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
 
-/// The group, before the prefix.
-pub const GROUP: &str = "inventory-service";
-
 /// How long it is remembered what became of a reservation: as long as the log has the order.
 const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// What the keys of orders begin with.
@@ -115,7 +112,7 @@ impl Reservation {
 }
 
 impl Service for Inventory {
-    const GROUP: &str = GROUP;
+    const GROUP: &str = "inventory-service";
     const TOPICS: &[&str] = &[topics::ORDERS, topics::OUTCOME];
     const EMITS: &[&str] = &[topics::INVENTORY];
     const ANNOUNCES: bool = false;
@@ -191,7 +188,7 @@ impl Processor for Inventory {
         envelope::write(&self.prefix, event)
     }
 
-    fn lifetime(&self, key: &str) -> Option<Duration> {
+    fn lifetime(&self, key: &str, _state: &State) -> Option<Duration> {
         (!key.starts_with(STOCK)).then_some(LIFETIME)
     }
 }

@@ -15,9 +15,6 @@ use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
 
-/// The group, before the prefix.
-pub const GROUP: &str = "notification-service";
-
 /// How long it is remembered that a mail went out: as long as the log has the outcome.
 const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
@@ -45,7 +42,7 @@ pub struct Sent {
 }
 
 impl Service for Notifications {
-    const GROUP: &str = GROUP;
+    const GROUP: &str = "notification-service";
     const TOPICS: &[&str] = &[topics::OUTCOME];
     const EMITS: &[&str] = &[];
     const ANNOUNCES: bool = false;
@@ -92,7 +89,7 @@ impl Processor for Notifications {
         }
     }
 
-    fn lifetime(&self, _order: &str) -> Option<Duration> {
+    fn lifetime(&self, _order: &str, _notification: &Notification) -> Option<Duration> {
         Some(LIFETIME)
     }
 }

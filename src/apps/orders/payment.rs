@@ -18,9 +18,6 @@ use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
 
-/// The group, before the prefix.
-pub const GROUP: &str = "payment-service";
-
 /// How long it is remembered what became of a payment: as long as the log has the order.
 const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
@@ -68,7 +65,7 @@ enum Answer {
 }
 
 impl Service for Payments {
-    const GROUP: &str = GROUP;
+    const GROUP: &str = "payment-service";
     const TOPICS: &[&str] = &[topics::ORDERS, topics::OUTCOME];
     const EMITS: &[&str] = &[topics::PAYMENTS];
     const ANNOUNCES: bool = false;
@@ -124,7 +121,7 @@ impl Processor for Payments {
         envelope::write(&self.prefix, event)
     }
 
-    fn lifetime(&self, _order: &str) -> Option<Duration> {
+    fn lifetime(&self, _order: &str, _payment: &Payment) -> Option<Duration> {
         Some(LIFETIME)
     }
 }

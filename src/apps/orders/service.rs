@@ -58,13 +58,12 @@ fn rebuild<S: Service>(
 
 /// The states of a service, to look at.
 pub fn view<S: Service>(services: &Services) -> View<S::State> {
-    View::new(services.redis.clone(), &services.prefix.0, &services.prefix.apply(S::GROUP))
+    View::new(services.redis.clone(), &services.prefix.0, S::GROUP)
 }
 
 /// What a service that [announces](Service::ANNOUNCES) tells viewers.
 pub fn news<S: Service>(services: &Services) -> Window {
-    let group = services.prefix.apply(S::GROUP);
-    View::<S::State>::window(services.redis.clone(), &services.prefix.0, &group, NEWS)
+    View::<S::State>::window(services.redis.clone(), &services.prefix.0, S::GROUP, NEWS)
 }
 
 async fn service<S: Service>(services: &Services) -> S {
@@ -76,6 +75,6 @@ fn setup<S: Service>(services: Services) -> Setup {
     let window = S::ANNOUNCES.then(|| news::<S>(&services));
     let Services { cluster, producer, redis, prefix, .. } = services;
     let full = |names: &[&str]| names.iter().map(|name| prefix.apply(name)).collect();
-    let (group, topics, emits, retry) = (prefix.apply(S::GROUP), full(S::TOPICS), full(S::EMITS), retry(&prefix));
+    let (group, topics, emits, retry) = (S::GROUP.to_owned(), full(S::TOPICS), full(S::EMITS), retry(&prefix));
     Setup { cluster, producer, redis, group, prefix: prefix.0, topics, emits, retry, window }
 }

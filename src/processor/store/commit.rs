@@ -63,7 +63,7 @@ pub fn states<S: Serialize + Default + PartialEq>(
     let mut trims: BTreeMap<String, usize> = BTreeMap::new();
     args.push((changes.writes.len() as i64).into());
     for write in &changes.writes {
-        let Write { key, version, stored, woken, add, remove, lifetime } = write;
+        let Write { key, version, stored, woken, add, remove, lifetime, is_new: _ } = write;
         let is_removed = stored.state == S::default() && stored.wake.is_none() && stored.waiting.is_empty();
         let lifetime = lifetime.map(|lifetime| lifetime.as_millis() as i64);
         let expires = lifetime.map(|lifetime| lives_from + lifetime).filter(|_| !is_removed);

@@ -25,8 +25,6 @@ use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
 use counts::{Counts, MINUTE, minute_key};
 
-/// The group, before the prefix.
-pub const GROUP: &str = "order-analytics";
 /// The key of the numbers of all time.
 pub const TOTALS: &str = "totals";
 
@@ -118,7 +116,7 @@ as_mut! {
 }
 
 impl Service for Analytics {
-    const GROUP: &str = GROUP;
+    const GROUP: &str = "order-analytics";
     const TOPICS: &[&str] = &[topics::ORDERS, topics::OUTCOME, topics::PAYMENTS, topics::PAGE_VIEWS];
     const EMITS: &[&str] = &[topics::SNAPSHOTS];
     const ANNOUNCES: bool = true;
@@ -195,7 +193,7 @@ impl Processor for Analytics {
         Some(told.to_string())
     }
 
-    fn lifetime(&self, key: &str) -> Option<Duration> {
+    fn lifetime(&self, key: &str, _state: &State) -> Option<Duration> {
         match key {
             TOTALS => None,
             key if key.starts_with("view:") => Some(DAY),

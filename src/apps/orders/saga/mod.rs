@@ -23,8 +23,6 @@ use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Index, Moment, Processor, States};
 use order::{Order, Placed, Status};
 
-/// The group, before the prefix.
-pub const GROUP: &str = "order-saga";
 /// The index of all orders.
 pub const ALL: &str = "all";
 
@@ -32,7 +30,7 @@ pub const ALL: &str = "all";
 const INDEXED: usize = 1_000_000;
 /// The most orders of one customer that an index finds.
 const INDEXED_BY_CUSTOMER: usize = 1_000;
-/// How long an order is kept after the last that happened to it.
+/// How long an order that has ended is kept after the last that happened to it.
 const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
 /// The service.
@@ -54,7 +52,7 @@ pub fn by_customer(user_id: &str) -> String {
 }
 
 impl Service for Saga {
-    const GROUP: &str = GROUP;
+    const GROUP: &str = "order-saga";
     // Its own topic, too: the timeline tells where every event stands.
     const TOPICS: &[&str] = &[topics::ORDERS, topics::PAYMENTS, topics::INVENTORY, topics::OUTCOME];
     const EMITS: &[&str] = &[topics::OUTCOME];
@@ -118,8 +116,9 @@ impl Processor for Saga {
         Some(told.to_string())
     }
 
-    fn lifetime(&self, _id: &str) -> Option<Duration> {
-        Some(LIFETIME)
+    fn lifetime(&self, _id: &str, order: &Order) -> Option<Duration> {
+        let is_open = order.placed.is_some() && order.outcome.is_none();
+        (!is_open).then_some(LIFETIME)
     }
 }
 
