@@ -262,8 +262,8 @@ impl<P: Processor> Service<P> {
 
     fn step(&self, inputs: &[Input<P::Event>], woken: Vec<(String, String)>, now: i64) -> Changes<P::State> {
         let mut known = self.known(inputs.iter().flat_map(|input| &input.keys).chain(woken.iter().map(|(key, _)| key)));
-        let needs = |(key, _): &(String, String)| self.processor.needs(key, &known[key].state);
-        let needed: Vec<_> = woken.iter().flat_map(needs).collect();
+        let decided = inputs.iter().filter_map(|input| input.keys.first()).chain(woken.iter().map(|(key, _)| key));
+        let needed: Vec<_> = decided.flat_map(|key| self.processor.needs(key, &known[key].state)).collect();
         known.extend(self.known(needed.iter()));
         let batch = Batch { inputs: inputs.iter().collect(), woken };
         step(&self.processor, &self.group, &self.retry, &batch, &known, now)
