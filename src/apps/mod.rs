@@ -5,6 +5,7 @@
 //! one line in [`REGISTRY`].
 
 pub mod board;
+pub mod orders;
 
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub struct GroupSpec {
     pub name: &'static str,
     /// Its topics, before the prefix.
     pub topics: &'static [&'static str],
+    /// Topics it writes to, before the prefix, whose records tell what it has done: a rebuild reads them too.
+    pub emits: &'static [&'static str],
     /// Consumes until the token is cancelled.
     pub run: fn(Services, GroupHealth) -> BoxFuture<'static, Result<(), KafkaError>>,
     /// Rebuilds its state from the log.

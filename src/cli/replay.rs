@@ -9,7 +9,6 @@ use anyhow::{Context, bail};
 use futures::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use krafka::admin::TopicPartition as AdminPartition;
-use krafka::consumer::TopicPartition;
 use serde::Serialize;
 
 use super::output::{self, Format};
@@ -151,9 +150,6 @@ async fn replay(args: &Args, group: &'static GroupSpec, services: &Services) -> 
     let name = services.prefix.apply(group.name);
     let range = range(args, group, &services.cluster, &services.prefix).await?;
     let records = range.len();
-    let ends: Vec<_> = (range.parts.iter())
-        .map(|part| (TopicPartition::new(part.log.topic(), part.log.partition()), part.to))
-        .collect();
     let progress = Progress { cancelled: services.shutdown.child_token(), ..Progress::default() };
     let bar = tokio::spawn(show(name.clone(), records, progress.clone()));
     let report = (group.rebuild)(services.clone(), range, progress).await;
@@ -161,7 +157,7 @@ async fn replay(args: &Args, group: &'static GroupSpec, services: &Services) -> 
     let report = report.with_context(|| format!("replay of {name}"))?;
     // With members, the group's own commits follow; without, the tools would still show the offsets of before.
     if groups::members(&services.cluster, &name).await?.is_empty() {
-        groups::move_to(&services.cluster, &name, ends).await?;
+        groups::move_to(&services.cluster, &name, report.stands.clone()).await?;
     }
     Ok(Outcome { group: name, records, estimated_seconds: None, report: Some(report) })
 }
@@ -169,7 +165,7 @@ async fn replay(args: &Args, group: &'static GroupSpec, services: &Services) -> 
 async fn range(args: &Args, group: &GroupSpec, cluster: &Cluster, prefix: &Prefix) -> anyhow::Result<Range> {
     let seen = groups::offsets(cluster, &prefix.apply(group.name)).await?;
     let mut parts = Vec::new();
-    for topic in group.topics {
+    for topic in group.topics.iter().chain(group.emits.iter().filter(|topic| !group.topics.contains(topic))) {
         let logs = log::open(cluster, &prefix.apply(topic)).await?;
         if let Some((partition, _)) =
             args.from_offset.iter().find(|(partition, _)| !logs.iter().any(|log| log.partition() == *partition))

@@ -19,6 +19,10 @@ pub const SOURCE: &str = "x-source";
 pub const TIMESTAMP: &str = "x-timestamp";
 /// How often the record was sent back to its topic after it had failed.
 pub const RETRY_COUNT: &str = "x-retry-count";
+/// When a record that failed is due to be tried again, in milliseconds since the epoch.
+pub const RETRY_AT: &str = "x-retry-at";
+/// The group that a retried record is for: the others of its topic have dealt with it.
+pub const RETRY_GROUP: &str = "x-retry-group";
 /// The W3C trace context (<https://www.w3.org/TR/trace-context/>).
 pub const TRACEPARENT: &str = "traceparent";
 /// What makes a repeated request the same one; a projection shows it once.

@@ -40,7 +40,7 @@ pub struct Producer {
 }
 
 /// A record to send.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     /// The topic.
     pub topic: String,
@@ -88,25 +88,52 @@ impl Producer {
     /// # Cancel safety
     /// A dropped call may still send the record.
     pub async fn send(&self, record: Outgoing) -> Result<(), KafkaError> {
+        self.enqueue(record).await?.await
+    }
+
+    /// Puts a record behind those before it, and answers with what becomes of it: records that are enqueued one after the
+    /// other are written in that order, and nobody waits for each.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send): here when there is no room for it, there when it was not acknowledged.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send), and what was enqueued is sent though nobody waits for it.
+    pub async fn enqueue(
+        &self,
+        record: Outgoing,
+    ) -> Result<impl Future<Output = Result<(), KafkaError>> + Send + use<>, KafkaError> {
         let started = Instant::now();
         let bytes = record.value.as_ref().map_or(0, Bytes::len);
         let topic = record.topic.clone();
-        let delivered = async {
-            let delivery = self.inner.enqueue(into_record(record)).await?;
-            self.queued.notify_one();
-            delivery.await.map(drop)
+        let instruments = self.instruments.get(&topic).cloned();
+        let failed = {
+            let instruments = instruments.clone();
+            move |source: KrafkaError| {
+                instruments.inspect(|instruments| instruments.failed(error_type(&source)));
+                KafkaError::Request { what: format!("write to {topic}"), source }
+            }
         };
-        let result = match tokio::time::timeout(DELIVERY_TIMEOUT, delivered).await {
-            Ok(result) => result,
+        let patience = move || DELIVERY_TIMEOUT.saturating_sub(started.elapsed());
+        let enqueued = match tokio::time::timeout(patience(), self.inner.enqueue(into_record(record))).await {
+            Ok(enqueued) => enqueued,
             Err(_) => Err(KrafkaError::timeout("delivery")),
         };
-        if let Some(instruments) = self.instruments.get(&topic) {
-            match &result {
-                Ok(()) => instruments.sent(started.elapsed(), bytes),
-                Err(error) => instruments.failed(error_type(error)),
+        let delivery = match enqueued {
+            Ok(delivery) => delivery,
+            Err(error) => return Err(failed(error)),
+        };
+        self.queued.notify_one();
+        Ok(async move {
+            match tokio::time::timeout(patience(), delivery).await {
+                Ok(Ok(_)) => {
+                    instruments.inspect(|instruments| instruments.sent(started.elapsed(), bytes));
+                    Ok(())
+                }
+                Ok(Err(error)) => Err(failed(error)),
+                Err(_) => Err(failed(KrafkaError::timeout("delivery"))),
             }
-        }
-        result.map_err(|source| KafkaError::Request { what: format!("write to {topic}"), source })
+        })
     }
 
     /// Sends what is queued and ends, within `timeout`.

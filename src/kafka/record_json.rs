@@ -124,7 +124,7 @@ struct HeaderSchema {
 }
 
 /// Bytes as a string, or `{"base64": …}` when they are not UTF-8.
-struct Text<'a>(&'a [u8]);
+pub(crate) struct Text<'a>(pub &'a [u8]);
 
 impl Serialize for Text<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -175,7 +175,7 @@ struct Header<'a> {
 
 /// Bytes as [`Text`] writes them, or null.
 #[derive(Default)]
-struct Given(Option<Bytes>);
+pub(crate) struct Given(pub Option<Bytes>);
 
 impl<'de> Deserialize<'de> for Given {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -132,6 +132,68 @@ impl PartitionInstruments {
     }
 }
 
+/// The series of one group's processor.
+pub struct ProcessorInstruments {
+    /// Records that will be tried again.
+    pub retries: Counter,
+    /// Batches computed anew.
+    pub conflicts: Counter,
+    /// Wake-ups that are to come.
+    pub wakes: Gauge,
+    unreadable: Counter,
+    permanent: Counter,
+    exhausted: Counter,
+    group: String,
+}
+
+impl ProcessorInstruments {
+    /// Looks up the series of `group`.
+    pub fn new(group: &str) -> Self {
+        let label = || group.to_owned();
+        let reason = |reason: &'static str| counter!(m::DEAD_LETTER_REASONS.name, "consumer_group" => label(), "reason" => reason);
+        Self {
+            retries: counter!(m::RETRIES.name, "consumer_group" => label()),
+            conflicts: counter!(m::PROCESSOR_CONFLICTS.name, "consumer_group" => label()),
+            wakes: gauge!(m::PROCESSOR_WAKES.name, "consumer_group" => label()),
+            unreadable: reason("unreadable"),
+            permanent: reason("permanent"),
+            exhausted: reason("exhausted"),
+            group: label(),
+        }
+    }
+
+    /// A record can't be read; the runtime counts its letter.
+    pub fn unreadable(&self) {
+        self.unreadable.increment(1);
+    }
+
+    /// Records of `topic` were given up: at once, and after their last attempt.
+    pub fn gave_up(&self, topic: &str, permanent: u64, exhausted: u64) {
+        self.permanent.increment(permanent);
+        self.exhausted.increment(exhausted);
+        let (topic, group) = (topic.to_owned(), self.group.clone());
+        counter!(m::DEAD_LETTERS.name, "topic" => topic, "consumer_group" => group).increment(permanent + exhausted);
+    }
+}
+
+/// The series of one group's outbox.
+pub struct OutboxInstruments {
+    /// Records on their way.
+    pub size: Gauge,
+    /// Records that Kafka will not take.
+    pub refused: Counter,
+}
+
+impl OutboxInstruments {
+    /// Looks up the series of `group`.
+    pub fn new(group: &str) -> Self {
+        Self {
+            size: gauge!(m::OUTBOX_SIZE.name, "consumer_group" => group.to_owned()),
+            refused: counter!(m::OUTBOX_REFUSED.name, "consumer_group" => group.to_owned()),
+        }
+    }
+}
+
 /// The series of one kind of Redis operation.
 pub struct RedisInstruments {
     succeeded: Counter,

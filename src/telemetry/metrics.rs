@@ -69,6 +69,12 @@ metrics! {
     MESSAGES_CONSUMED = Kind::Counter, "kafka_messages_consumed_total", ["topic", "consumer_group"], "Records handled by a group";
     PROCESSING_DURATION = Kind::Histogram(LATENCY), "kafka_message_processing_duration_seconds", ["topic"], "Seconds to handle one batch, effects included";
     DEAD_LETTERS = Kind::Counter, "kafka_dead_letters_total", ["topic", "consumer_group"], "Records sent to a dead-letter topic";
+    DEAD_LETTER_REASONS = Kind::Counter, "kafka_dead_letters_by_reason_total", ["consumer_group", "reason"], "Records that processors gave up, by reason (unreadable, permanent, exhausted)";
+    RETRIES = Kind::Counter, "kafka_retries_scheduled_total", ["consumer_group"], "Records that failed and will be tried again";
+    PROCESSOR_CONFLICTS = Kind::Counter, "kboard_processor_conflicts_total", ["consumer_group"], "Batches computed anew because a state had changed meanwhile";
+    PROCESSOR_WAKES = Kind::Gauge, "kboard_processor_wakes_pending", ["consumer_group"], "Keys of this process's partitions that asked to be woken, when it last looked";
+    OUTBOX_SIZE = Kind::Gauge, "kboard_outbox_size", ["consumer_group"], "Records that this process has to send and Kafka has not acknowledged";
+    OUTBOX_REFUSED = Kind::Counter, "kboard_outbox_refused_total", ["consumer_group"], "Records that Kafka will not take; they stay in the outbox";
     REDIS_OPERATIONS = Kind::Counter, "redis_operations_total", ["operation", "status"], "Redis operations, by outcome (success, error)";
     REDIS_DURATION = Kind::Histogram(LATENCY), "redis_operation_duration_seconds", ["operation"], "Seconds a Redis operation took";
     REDIS_CONNECTED = Kind::Gauge, "redis_connection_status", ["client_type"], "1 while the connection is up, by client (commands, subscriber)";

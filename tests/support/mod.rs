@@ -30,6 +30,7 @@ pub mod redis;
 pub mod services;
 pub mod sse;
 pub mod stack;
+pub mod till;
 pub mod tools;
 pub mod traffic;
 pub mod wire;

@@ -56,9 +56,11 @@ pub const APP: App = App {
     groups: &[GroupSpec {
         name: GROUP,
         topics: &[TOPIC],
+        emits: &[],
         run: |services, health| {
             async move {
-                let group = Group { id: services.prefix.apply(GROUP), topics: vec![services.prefix.apply(TOPIC)] };
+                let (id, topics) = (services.prefix.apply(GROUP), vec![services.prefix.apply(TOPIC)]);
+                let group = Group { id, topics, dead_letters: None };
                 let projection = Projection::new(window(&services));
                 let Services { cluster, producer, shutdown, .. } = services;
                 consumer::run(group, projection, &cluster, producer, health, shutdown).await
@@ -67,7 +69,8 @@ pub const APP: App = App {
         },
         rebuild: |services, range, progress| {
             async move {
-                let letters = Letters { producer: services.producer.clone(), group: services.prefix.apply(GROUP) };
+                let (producer, group) = (services.producer.clone(), services.prefix.apply(GROUP));
+                let letters = Letters { producer, group, topic: None };
                 replay::replay(&Projection::new(window(&services)), range, &letters, progress).await
             }
             .boxed()

@@ -1,5 +1,6 @@
 //! The projection of the board: the topic's messages into the window in Redis.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,7 +30,7 @@ impl Projection {
 impl Handler for Projection {
     type Effect = Entry;
 
-    fn plan(&self, record: &ConsumerRecord) -> Outcome<Entry> {
+    fn plan(&self, record: &Arc<ConsumerRecord>) -> Outcome<Entry> {
         match Message::decode(record.value.as_deref()) {
             Ok(message) => Outcome::Done(entry(&message, header_str(&record.headers, IDEMPOTENCY_KEY).is_some())),
             Err(reason) => Outcome::Poison(reason),

@@ -1,6 +1,7 @@
 //! What a group does with records: the part that an app writes.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use krafka::ConsumerRecord;
 use krafka::consumer::TopicPartition;
@@ -72,7 +73,7 @@ pub trait Handler: Send + Sync + 'static {
     type Effect: Clone + Send + Sync + 'static;
 
     /// Decides what becomes of a record. Pure: the same record always has the same outcome, or `Retry`.
-    fn plan(&self, record: &ConsumerRecord) -> Outcome<Self::Effect>;
+    fn plan(&self, record: &Arc<ConsumerRecord>) -> Outcome<Self::Effect>;
 
     /// Where the state stands in a partition of the topic whose id is `log`. The state keeps the id from the first time
     /// it is asked.
@@ -82,9 +83,25 @@ pub trait Handler: Send + Sync + 'static {
         log: &str,
     ) -> impl Future<Output = Result<Position, ApplyError>> + Send;
 
+    /// Tells that a partition is this member's from now on, before its position is asked for.
+    fn assigned(&self, _partition: &TopicPartition) -> impl Future<Output = Result<(), ApplyError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Applies the effects of one or more partitions and keeps their offsets, all in one atomic step. Effects of
     /// offsets that the state has already seen are skipped.
     fn apply(&self, batch: &[PartitionEffects<Self::Effect>]) -> impl Future<Output = Result<(), ApplyError>> + Send;
+
+    /// When [`tick`](Handler::tick) is wanted, in milliseconds since the epoch.
+    fn next_tick(&self) -> Option<i64> {
+        None
+    }
+
+    /// Does what is due by itself. `partitions` are this member's; of what was written to them up to the time `until` (ms
+    /// since the epoch), everything has been applied.
+    fn tick(&self, _partitions: &[TopicPartition], _until: i64) -> impl Future<Output = Result<(), ApplyError>> + Send {
+        async { Ok(()) }
+    }
 
     /// Tells that the state was found rolled back: whoever follows it must take it for a new one.
     fn rewound(&self) -> impl Future<Output = Result<(), ApplyError>> + Send;

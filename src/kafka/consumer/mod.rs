@@ -69,6 +69,15 @@ pub struct Group {
     pub id: String,
     /// Its topics.
     pub topics: Vec<String>,
+    /// Where its dead letters go; to the topic of its own that each of its topics has, unless one is named.
+    pub dead_letters: Option<String>,
+}
+
+impl Group {
+    /// The dead-letter topic for records of `topic`.
+    fn dead_letters_of(&self, topic: &str) -> String {
+        self.dead_letters.clone().unwrap_or_else(|| dead_letter::topic_of(topic))
+    }
 }
 
 /// Consumes `group` until `shutdown`, then finishes the batch in hand, commits and leaves the group.
@@ -144,7 +153,7 @@ impl<H: Handler> Runtime<H> {
             let wait = match self.stalled {
                 true => self.backoff.after_failure(),
                 false if !self.assignment.handles_any() => JOIN_POLL,
-                false => IDLE_POLL,
+                false => self.until_tick().min(IDLE_POLL),
             };
             let polled = tokio::select! {
                 biased;
@@ -205,7 +214,27 @@ impl<H: Handler> Runtime<H> {
         if !self.work.is_empty() {
             self.handle().await?;
         }
+        self.tick().await?;
         positioned
+    }
+
+    /// How long it is until the handler has something to do by itself.
+    fn until_tick(&self) -> Duration {
+        let wait = |at: i64| Duration::from_millis(at.saturating_sub(now_ms()).max(0).unsigned_abs());
+        self.handler.next_tick().map_or(Duration::MAX, wait)
+    }
+
+    /// Has the handler do what is due by itself, up to where the records allow it.
+    async fn tick(&self) -> Result<(), ApplyError> {
+        if !self.until_tick().is_zero() {
+            return Ok(());
+        }
+        let partitions = self.assignment.positioned();
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let until = self.applied_until().await;
+        self.handler.tick(&partitions, until).await
     }
 
     async fn handle(&mut self) -> Result<(), ApplyError> {
@@ -233,7 +262,10 @@ impl<H: Handler> Runtime<H> {
     async fn send_dead_letters(&mut self, plan: &mut Plan<H::Effect>) -> Result<(), ApplyError> {
         let (producer, group) = (&self.producer, &self.group.id);
         let letters: Vec<_> = (plan.dead.iter())
-            .map(|dead| dead_letter::send(producer, group, &dead.record, &dead.reason, dead.attempts))
+            .map(async |dead| {
+                let to = self.group.dead_letters_of(&dead.record.topic);
+                dead_letter::send(producer, &to, group, &dead.record, &dead.reason, dead.attempts).await
+            })
             .collect();
         let results: Vec<_> = stream::iter(letters).buffered(LETTERS_AT_ONCE).collect().await;
         let mut failed = None;

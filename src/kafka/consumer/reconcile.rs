@@ -12,6 +12,7 @@ use krafka::consumer::TopicPartition;
 
 use super::handler::{ApplyError, Handler, Position};
 use super::{CHECK_INTERVAL, Runtime};
+use crate::clock::now_ms;
 
 /// How long a watermark is waited for that only a gauge wants.
 const GAUGE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,6 +33,7 @@ impl<H: Handler> Runtime<H> {
 
     async fn position(&self, partition: TopicPartition, log: String) -> Result<(), ApplyError> {
         let (topic, number) = (partition.topic(), partition.partition());
+        self.handler.assigned(&partition).await?;
         // The state first: it may move on while the log is asked, but never beyond what the log then says.
         let stands = self.handler.position(&partition, &log).await?;
         let (start, end) = self.consumer.fetch_watermarks(topic, number).await.map_err(unavailable)?;
@@ -162,6 +164,28 @@ impl<H: Handler> Runtime<H> {
     fn read_again(&mut self) {
         self.work.retain(|_| false);
         self.assignment.unposition();
+    }
+
+    /// Up to which time (ms) everything that was written to this member's partitions has been applied: now, if it stands at
+    /// the end of each.
+    pub(super) async fn applied_until(&self) -> i64 {
+        let asked = now_ms();
+        let ends = self.ends().await;
+        let mut until = asked;
+        for partition in self.assignment.positioned() {
+            // What is not in hand was applied, or there is no record at it.
+            let passed = match self.work.has(&partition) {
+                true => None,
+                false => self.consumer.position(partition.topic(), partition.partition()).await,
+            };
+            let standings = self.assignment.lock();
+            let Some(standing) = standings.get(&partition) else { continue };
+            let at = standing.offset().max(passed.unwrap_or(0));
+            if ends.get(&partition).is_none_or(|end| at < *end) {
+                until = until.min(standing.last_timestamp.unwrap_or(0));
+            }
+        }
+        until
     }
 
     /// The end of each partition's log, of those whose leaders answer soon.

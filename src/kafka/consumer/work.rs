@@ -11,7 +11,7 @@ use super::handler::{Effect, Handler, Outcome, PartitionEffects};
 /// The records in hand of one partition.
 #[derive(Default)]
 struct Queue {
-    records: VecDeque<ConsumerRecord>,
+    records: VecDeque<Arc<ConsumerRecord>>,
     /// Failed attempts at the first record.
     attempts: u32,
     /// The first offset that has not been sent to the dead-letter topic, so that a repeated attempt sends none twice.
@@ -39,7 +39,7 @@ pub struct Plan<E> {
 /// A record on its way to the dead-letter topic.
 pub struct Dead {
     /// The record.
-    pub record: ConsumerRecord,
+    pub record: Arc<ConsumerRecord>,
     /// Why.
     pub reason: String,
     /// How often it was tried.
@@ -85,7 +85,7 @@ impl Work {
     pub fn add(&mut self, records: Vec<ConsumerRecord>) {
         for record in records {
             let key = (Arc::clone(&record.topic), record.partition);
-            self.queues.entry(key).or_default().records.push_back(record);
+            self.queues.entry(key).or_default().records.push_back(Arc::new(record));
         }
     }
 
@@ -131,7 +131,7 @@ impl Work {
                     Outcome::Poison(reason) | Outcome::Retry(reason) => {
                         taken.dead += 1;
                         if record.offset >= queue.dead_before {
-                            plan.dead.push(Dead { record: record.clone(), reason, attempts });
+                            plan.dead.push(Dead { record: Arc::clone(record), reason, attempts });
                         }
                     }
                 }
@@ -149,6 +149,11 @@ impl Work {
             plan.taken.push(taken);
         }
         plan
+    }
+
+    /// Whether records of `partition` are in hand.
+    pub fn has(&self, partition: &TopicPartition) -> bool {
+        self.queues.contains_key(&(Arc::from(partition.topic()), partition.partition()))
     }
 
     /// Notes that a dead letter was acknowledged.
@@ -187,7 +192,7 @@ mod tests {
     impl Handler for Scripted {
         type Effect = String;
 
-        fn plan(&self, record: &ConsumerRecord) -> Outcome<String> {
+        fn plan(&self, record: &Arc<ConsumerRecord>) -> Outcome<String> {
             match record.value_str() {
                 Some("poison") => Outcome::Poison("bad".to_owned()),
                 Some("later") => Outcome::Retry("busy".to_owned()),

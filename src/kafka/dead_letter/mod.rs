@@ -66,7 +66,12 @@ pub fn origin_of(topic: &str) -> Option<&str> {
 /// The dead-letter topic of `topic`, as it has to be made: it takes every record that `topic` does, with the headers
 /// that a letter has besides.
 pub fn spec(topic: &str) -> TopicSpec {
-    TopicSpec::new(topic_of(topic), 1).with_config("max.message.bytes", LARGEST.to_string())
+    spec_named(topic_of(topic))
+}
+
+/// A topic of this name for records that come with their history: dead letters of several topics, or records that wait.
+pub fn spec_named(name: impl Into<String>) -> TopicSpec {
+    TopicSpec::new(name, 1).with_config("max.message.bytes", LARGEST.to_string())
 }
 
 /// A reason short enough for a header and a line of the log.
@@ -74,7 +79,7 @@ pub fn brief(reason: &str) -> &str {
     reason.char_indices().nth(REASON).map_or(reason, |(end, _)| &reason[..end])
 }
 
-/// Sends `record` to its dead-letter topic and waits for the acknowledgement. One that the topic will never take, because
+/// Sends `record` to the dead-letter topic `to` and waits for the acknowledgement. One that the topic will never take, because
 /// somebody else made it with a smaller limit, goes without key and value: where it stands is told, and the partition
 /// moves on.
 ///
@@ -82,15 +87,16 @@ pub fn brief(reason: &str) -> &str {
 /// When Kafka did not acknowledge it; the caller must try again before it moves on.
 pub async fn send(
     producer: &Producer,
+    to: &str,
     group: &str,
     record: &ConsumerRecord,
     error: &str,
     attempts: u32,
 ) -> Result<(), KafkaError> {
-    match producer.send(letter(group, record, error, attempts)).await {
+    match producer.send(letter(to, group, record, error, attempts)).await {
         Err(refused) if !refused.is_retriable() => {
-            tracing::warn!(topic = topic_of(&record.topic), error = %refused, "a dead letter goes without its value");
-            let mut letter = letter(group, record, error, attempts);
+            tracing::warn!(topic = to, error = %refused, "a dead letter goes without its value");
+            let mut letter = letter(to, group, record, error, attempts);
             letter.key = None;
             let bytes = letter.value.take().map_or(0, |value| value.len());
             letter.headers.retain(|(name, _)| name.starts_with(OURS));
@@ -101,7 +107,8 @@ pub async fn send(
     }
 }
 
-fn letter(group: &str, record: &ConsumerRecord, error: &str, attempts: u32) -> Outgoing {
+/// The letter about `record` to the topic `to`.
+pub fn letter(to: &str, group: &str, record: &ConsumerRecord, error: &str, attempts: u32) -> Outgoing {
     let mut headers: Headers = record.headers.clone();
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(Bytes::from(value))));
     add(ORIGIN_TOPIC, record.topic.to_string());
@@ -112,7 +119,7 @@ fn letter(group: &str, record: &ConsumerRecord, error: &str, attempts: u32) -> O
     add(ATTEMPTS, attempts.to_string());
     add(FAILED_AT, now_ms().to_string());
     Outgoing {
-        topic: topic_of(&record.topic),
+        topic: to.to_owned(),
         key: record.key.clone(),
         value: record.value.clone(),
         headers,

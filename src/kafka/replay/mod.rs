@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use krafka::ConsumerRecord;
+use krafka::consumer::TopicPartition;
 use tokio_util::sync::CancellationToken;
 
 use super::consumer::{ApplyError, Effect, Handler, Outcome, PartitionEffects};
@@ -34,6 +35,15 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 pub trait Rebuild: Handler + Sized {
     /// A handler of an empty state beside the live one.
     fn shadow(&self) -> Self;
+    /// What to read, once the fence is held and the live state stands still: it may be more or less than was asked for.
+    fn settle(&self, range: Range) -> impl Future<Output = Result<Range, ReplayError>> + Send {
+        async { Ok(range) }
+    }
+    /// Where the rebuilt state will stand after `range`.
+    fn stands(&self, range: &Range) -> Vec<(TopicPartition, i64)> {
+        let stands = |part: &Part| (TopicPartition::new(part.log.topic(), part.log.partition()), part.to);
+        range.parts.iter().map(stands).collect()
+    }
     /// Takes the fence around the live state; `false` when another replay holds it.
     fn hold(&self, lasting: Duration) -> impl Future<Output = Result<bool, ApplyError>> + Send;
     /// Renews the fence; `false` when it has lapsed.
@@ -71,6 +81,8 @@ pub struct Letters {
     pub producer: Producer,
     /// The group.
     pub group: String,
+    /// Their topic; that of the record's own topic unless one is named.
+    pub topic: Option<String>,
 }
 
 impl Range {
@@ -97,7 +109,7 @@ pub struct Progress {
 }
 
 /// What a replay did.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Report {
     /// Records applied.
     pub applied: u64,
@@ -105,6 +117,9 @@ pub struct Report {
     pub poison: u64,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// Where the state stands now.
+    #[serde(skip)]
+    pub stands: Vec<(TopicPartition, i64)>,
 }
 
 /// Why a replay ended without a new state; the live one is as it was.
@@ -208,7 +223,8 @@ async fn build<H: Rebuild>(
     progress: &Progress,
 ) -> Result<Report, ReplayError> {
     let started = Instant::now();
-    let mut report = Report::default();
+    let range = shadow.settle(range).await?;
+    let mut report = Report { stands: shadow.stands(&range), ..Report::default() };
     let seen: HashMap<_, _> =
         (range.parts.iter()).map(|part| ((part.log.topic().to_owned(), part.log.partition()), part.seen)).collect();
     let mut merged = Merged::start(range).await?;
@@ -219,12 +235,14 @@ async fn build<H: Rebuild>(
         }
         let mut effects = Vec::with_capacity(batch.len());
         for (partition, records) in batch {
+            let records: Vec<_> = records.into_iter().map(Arc::new).collect();
             let (done, poison) = plan(shadow, &records)?;
             report.applied += done.len() as u64;
             report.poison += poison.len() as u64;
             let seen = seen.get(&(partition.topic().to_owned(), partition.partition())).copied().unwrap_or(0);
             for (record, reason) in poison.iter().filter(|(record, _)| record.offset >= seen) {
-                let sent = dead_letter::send(&letters.producer, &letters.group, record, reason, 1).await;
+                let to = letters.topic.clone().unwrap_or_else(|| dead_letter::topic_of(&record.topic));
+                let sent = dead_letter::send(&letters.producer, &to, &letters.group, record, reason, 1).await;
                 sent.map_err(ReplayError::DeadLetter)?;
             }
             let Some(last) = records.last() else { continue };
@@ -256,10 +274,10 @@ async fn apply<H: Rebuild>(shadow: &H, batch: &[PartitionEffects<H::Effect>]) ->
     }
 }
 
-type Planned<'a, E> = (Vec<Effect<E>>, Vec<(&'a ConsumerRecord, String)>);
+type Planned<'a, E> = (Vec<Effect<E>>, Vec<(&'a Arc<ConsumerRecord>, String)>);
 
 /// The effects of records, and those that can't be handled, with the reason.
-fn plan<'a, H: Handler>(handler: &H, records: &'a [ConsumerRecord]) -> Result<Planned<'a, H::Effect>, Busy> {
+fn plan<'a, H: Handler>(handler: &H, records: &'a [Arc<ConsumerRecord>]) -> Result<Planned<'a, H::Effect>, Busy> {
     let (mut effects, mut poison) = (Vec::with_capacity(records.len()), Vec::new());
     for record in records {
         match handler.plan(record) {

@@ -14,11 +14,12 @@
 //! | `kboard:message-board:control` | channel | an empty message when the window has to be looked at as a whole |
 
 mod merge;
+pub(crate) mod push;
 mod shadow;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use fred::interfaces::PubsubInterface;
@@ -28,13 +29,12 @@ use uuid::Uuid;
 use super::client::{Call, Redis, RedisError};
 use crate::clock::now_ms;
 use merge::by_time;
+use push::Push;
 
 /// How long an idempotency key is remembered, in the time of the messages.
 const SEEN_MS: i64 = 24 * 60 * 60 * 1000;
-/// A batch with more messages than this is a backlog being drained: its messages are not announced one by one (no
-/// viewer could follow), only that the window has moved.
-const BULK: usize = 1_000;
-
+/// Takes or renews a fence.
+pub(crate) const FENCE: &str = include_str!("scripts/fence.lua");
 /// How long a shadow lasts that nobody adds to: that of a replay that died.
 const SHADOW_MS: i64 = 60_000;
 
@@ -145,12 +145,12 @@ pub struct Place<'a> {
 
 impl Place<'_> {
     /// The field of the partition's offset.
-    fn field(&self) -> String {
+    pub(crate) fn field(&self) -> String {
         field(self.topic, self.partition)
     }
 
     /// The field of the topic's id; no offset's, which have a colon.
-    fn log_field(&self) -> String {
+    pub(crate) fn log_field(&self) -> String {
         format!("topic-id/{}", self.topic)
     }
 }
@@ -201,12 +201,12 @@ impl Window {
             token: None,
             published: Arc::new(AtomicBool::new(true)),
             scripts: Arc::new(Scripts {
-                apply: fenced("apply", include_str!("scripts/apply.lua")),
+                apply: fenced("apply", &[push::SCRIPT, include_str!("scripts/apply.lua")].concat()),
                 snapshot: Call::new("snapshot", include_str!("scripts/snapshot.lua")),
                 position: Call::new("position", include_str!("scripts/position.lua")),
                 rewind: fenced("rewind", include_str!("scripts/rewind.lua")),
                 restart: fenced("restart", include_str!("scripts/restart.lua")),
-                fence: fenced("fence", include_str!("scripts/fence.lua")),
+                fence: fenced("fence", FENCE),
                 swap: fenced("swap", include_str!("scripts/swap.lua")),
                 discard: fenced("discard", include_str!("scripts/discard.lua")),
             }),
@@ -231,12 +231,12 @@ impl Window {
     pub async fn apply(&self, runs: &[Run<'_>], now_ms: i64) -> Result<Applied, RedisError> {
         let total: usize = runs.iter().map(|run| run.entries.len()).sum();
         let announce = self.token.is_none();
-        let bulk = total > BULK;
+        let push = if announce { self.begin_push(total) } else { Push::silent() };
         // Not the time of now: a replay forgets ids as the board did, and doesn't keep those of all times for a day.
         let newest = runs.iter().flat_map(|run| &run.entries).map(|(_, time, _)| *time).max().unwrap_or(now_ms);
         let mut args: Vec<Value> = Vec::with_capacity(9 + runs.len() * 3 + total * 4);
         args.push(self.token.clone().unwrap_or_default().into());
-        args.push(if announce && !bulk { self.channel.clone() } else { String::new() }.into());
+        args.push(push.channel.clone().into());
         args.push((self.length as i64).into());
         args.push(new_epoch().into());
         args.push(newest.min(now_ms).into());
@@ -257,36 +257,13 @@ impl Window {
         }
         let mut keys = self.keys.all();
         keys.push(self.fence.clone());
-        // Until it is known that everything was published, it is not: an answer that never comes may have asked for it.
-        let was_published = self.published.swap(false, Ordering::Relaxed);
         let answer: Vec<Value> = self.scripts.apply.run(&self.redis, keys, args).await?;
         let applied = parse_applied(&answer)?;
-        if !matches!(applied, Applied::Done { .. }) {
-            self.published.store(was_published, Ordering::Relaxed);
-            return Ok(applied);
+        match &applied {
+            Applied::Done { .. } => self.end_push(push, answer.last()).await?,
+            Applied::Fenced | Applied::RolledBack(_) => self.no_push(push),
         }
-        if announce {
-            if bulk || !was_published {
-                self.announce().await?;
-            } else if let Some(Value::Array(unpublished)) = answer.last() {
-                self.publish(unpublished).await?;
-            }
-        }
-        self.published.store(true, Ordering::Relaxed);
         Ok(applied)
-    }
-
-    /// Publishes messages that the script could not publish itself.
-    async fn publish(&self, messages: &[Value]) -> Result<(), RedisError> {
-        let published = async {
-            let pipeline = self.redis.client().pipeline();
-            for message in messages {
-                let () = pipeline.publish(self.channel.as_str(), message.clone()).await?;
-            }
-            let _receivers: Vec<i64> = pipeline.all().await?;
-            Ok(())
-        };
-        published.await.map_err(|source| RedisError::Command { operation: "publish", source })
     }
 
     /// Tells viewers to look at the window as a whole: it has moved, begun anew, or may have changed unannounced.
@@ -376,13 +353,13 @@ impl Window {
     }
 }
 
-/// A script that asks for the fence.
-fn fenced(operation: &'static str, source: &str) -> Call {
+/// A script that asks for a fence.
+pub(crate) fn fenced(operation: &'static str, source: &str) -> Call {
     Call::new(operation, &[include_str!("scripts/fence_holder.lua"), source].concat())
 }
 
 /// A new epoch: the time, so that people can tell them apart, and chance, so that no two are the same.
-fn new_epoch() -> String {
+pub(crate) fn new_epoch() -> String {
     let id = Uuid::now_v7().simple().to_string();
     format!("{}{}", &id[..12], &id[26..])
 }

@@ -33,11 +33,7 @@ for p = 1, partitions do
 end
 if #behind > 0 then return {'rolled-back', unpack(behind)} end
 
-local epoch = redis.call('HGET', KEYS[2], 'epoch')
-if not epoch then
-  epoch = ARGV[4]
-  redis.call('HSET', KEYS[2], 'epoch', epoch)
-end
+local epoch = epoch_of(KEYS[2], ARGV[4])
 
 -- Keep what the state has not seen.
 local bodies, positions = {}, {}
@@ -52,31 +48,7 @@ for at = 10 + partitions * 3, #ARGV, 4 do
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', newest - tonumber(ARGV[6]))
 
--- A server that has no PUBLISH in scripts leaves it to the caller.
-local unpublished = {}
-local function publish(message)
-  if #unpublished == 0 then
-    local receivers = redis.pcall('PUBLISH', channel, message)
-    if type(receivers) == 'number' then return end
-  end
-  unpublished[#unpublished + 1] = message
-end
-
--- Number them, and push those that the window will still hold.
-local seq = redis.call('HINCRBY', KEYS[2], 'seq', kept)
-local first = seq - kept
-for i = 1, kept do
-  local member = bodies[i] .. ',"seq":' .. string.format('%d', first + i) .. '}'
-  if i > kept - length then
-    redis.call('LPUSH', KEYS[1], member)
-    redis.call('LPUSH', KEYS[3], positions[i])
-  end
-  if channel ~= '' then publish(member) end
-end
-if kept > 0 then
-  redis.call('LTRIM', KEYS[1], 0, length - 1)
-  redis.call('LTRIM', KEYS[3], 0, length - 1)
-end
+local seq, unpublished = push(KEYS[1], KEYS[2], KEYS[3], length, channel, bodies, positions)
 
 for p = 1, partitions do
   local next = tonumber(ARGV[10 + (p - 1) * 3 + 2])

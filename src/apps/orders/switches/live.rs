@@ -1,0 +1,89 @@
+//! The settings as they are now, in every process: read from Redis every second.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use fred::interfaces::KeysInterface;
+use tokio_util::sync::CancellationToken;
+
+use super::Switches;
+use crate::apps::Prefix;
+use crate::redis::{Redis, RedisError};
+use crate::telemetry::seldom::Seldom;
+
+/// How often they are read.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What is said of settings that can't be read.
+static UNREADABLE: Seldom = Seldom::new();
+
+/// The settings as they are now. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LiveSwitches {
+    now: Arc<RwLock<Arc<Switches>>>,
+}
+
+impl LiveSwitches {
+    /// Settings that nobody changes.
+    pub fn fixed(switches: Switches) -> Self {
+        Self { now: Arc::new(RwLock::new(Arc::new(switches))) }
+    }
+
+    /// Settings that follow those in Redis until `shutdown`. While Redis is away or holds nonsense, the last known ones stay.
+    pub async fn follow(redis: Redis, prefix: Prefix, shutdown: CancellationToken) -> Self {
+        let live = Self::fixed(Switches::default());
+        live.refresh(&redis, &prefix).await;
+        let following = live.clone();
+        tokio::spawn(async move {
+            while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+                following.refresh(&redis, &prefix).await;
+            }
+        });
+        live
+    }
+
+    /// The settings now.
+    pub fn get(&self) -> Arc<Switches> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes other settings from now on.
+    pub fn set(&self, switches: Switches) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(switches);
+    }
+
+    async fn refresh(&self, redis: &Redis, prefix: &Prefix) {
+        match load(redis, prefix).await {
+            Ok(Ok(switches)) if switches != *self.get() => self.set(switches),
+            Ok(Ok(_)) => {}
+            Ok(Err(reason)) => UNREADABLE.warn("the switches of the orders can't be understood", &reason),
+            Err(error) => UNREADABLE.warn("the switches of the orders can't be read", &error),
+        }
+    }
+}
+
+/// The settings in Redis, or the default ones if there are none; or why what is there are no settings.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn load(redis: &Redis, prefix: &Prefix) -> Result<Result<Switches, String>, RedisError> {
+    let json: Option<Vec<u8>> = redis.client().get(key(prefix)).await.map_err(failed("read the switches"))?;
+    Ok(json.map_or_else(|| Ok(Switches::default()), |json| Switches::from_json(&json)))
+}
+
+/// Keeps checked settings for all processes, which follow within about a second.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn save(redis: &Redis, prefix: &Prefix, switches: &Switches) -> Result<(), RedisError> {
+    let json = serde_json::to_vec(switches).unwrap_or_default(); // numbers and ids: all can be written
+    redis.client().set(key(prefix), json.as_slice(), None, None, false).await.map_err(failed("write the switches"))
+}
+
+fn key(prefix: &Prefix) -> String {
+    prefix.apply("orders:switches")
+}
+
+fn failed(operation: &'static str) -> impl FnOnce(fred::error::Error) -> RedisError {
+    move |source| RedisError::Command { operation, source }
+}

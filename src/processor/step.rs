@@ -1,0 +1,457 @@
+//! What a batch changes: the pure heart of every processor.
+//!
+//! Given the events of a batch and the states they concern, [`step`] says what is to be written: the states that changed,
+//! the records to send, what viewers are told. It reads no clock and touches nothing, so that whole services can be run in a
+//! test, through any order of events and any crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use krafka::ConsumerRecord;
+use serde::{Deserialize, Serialize};
+
+use super::contract::{Decision, Failure, Index, Moment, Processor, States};
+use super::retry::record::{ORIGIN_TOPIC, group_of};
+use super::retry::{Attempt, Retry};
+use crate::kafka::event::header_str;
+use crate::kafka::{Outgoing, dead_letter};
+
+/// An event with the record it was read from.
+#[derive(Clone, Debug)]
+pub struct Input<E> {
+    /// The event.
+    pub event: E,
+    /// Its keys.
+    pub keys: Vec<String>,
+    /// Its record.
+    pub record: Arc<ConsumerRecord>,
+}
+
+/// A state as it is kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stored<S> {
+    /// The state.
+    pub state: S,
+    /// How often it was written: who wants to change it says which version it has seen.
+    pub version: u64,
+    /// When its key is decided about again, if it asked for that.
+    pub wake: Option<Wake>,
+    /// Records about its key that wait for their turn, the first one first; only where order is kept.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A time at which a key is decided about again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wake {
+    /// When, in milliseconds since the epoch.
+    pub at: i64,
+    /// The partition (`topic:number`) whose reader sees to it.
+    pub home: String,
+}
+
+/// A record that waits in the retry topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The record's [`Attempt::id`].
+    pub id: String,
+    /// When it comes back, in milliseconds since the epoch.
+    pub due: i64,
+}
+
+/// What a batch consists of.
+pub struct Batch<'a, E> {
+    /// Events, in the order in which they are handled.
+    pub inputs: Vec<&'a Input<E>>,
+    /// Keys whose time has come, each with the partition that sees to it.
+    pub woken: Vec<(String, String)>,
+}
+
+/// What is to be written, all or nothing.
+#[derive(Clone, Debug)]
+pub struct Changes<S> {
+    /// The states that changed.
+    pub writes: Vec<Write<S>>,
+    /// Records to send, in order.
+    pub emissions: Vec<Emission>,
+    /// What viewers are told, in order: JSON objects.
+    pub announcements: Vec<String>,
+    /// When keys that were woken are woken again: the key, the partition that sees to it, and when.
+    pub woken: Vec<(String, String, Option<i64>)>,
+    /// What became of records that failed, for the metrics.
+    pub failures: Failures,
+}
+
+impl<S> Default for Changes<S> {
+    fn default() -> Self {
+        let (writes, emissions, announcements, woken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { writes, emissions, announcements, woken, failures: Failures::default() }
+    }
+}
+
+/// Failed records of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// That will be tried again.
+    pub retried: u64,
+    /// That became dead letters, by topic: at once, and after their last attempt.
+    pub dead: BTreeMap<String, (u64, u64)>,
+}
+
+/// One state to write.
+#[derive(Clone, Debug)]
+pub struct Write<S> {
+    /// Its key.
+    pub key: String,
+    /// The version that it must still have.
+    pub version: u64,
+    /// What to keep from now on. The default state with nothing else to remember is removed.
+    pub stored: Stored<S>,
+    /// Whether the state itself is another one, and not only what is kept beside it.
+    pub is_new: bool,
+    /// The wake-up that this takes the place of.
+    pub woken: Option<Wake>,
+    /// Index entries that appear or move.
+    pub add: Vec<Index>,
+    /// Indexes that it is no longer found in.
+    pub remove: Vec<String>,
+    /// How long it is kept; `None` is for ever.
+    pub lifetime: Option<Duration>,
+}
+
+/// A record to send, with its place in the outbox.
+#[derive(Clone, Debug)]
+pub struct Emission {
+    /// The partition (`topic:number`) whose reader sends it.
+    pub home: String,
+    /// What tells it from the others of its home; in the order of these they are sent.
+    pub id: String,
+    /// The record.
+    pub record: Outgoing,
+}
+
+/// The name of a partition, as states and outboxes keep it.
+pub fn home_of(topic: &str, partition: i32) -> String {
+    format!("{topic}:{partition}")
+}
+
+/// A record that failed, as the topic tells in which it waits or is a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The key that it is about.
+    pub key: String,
+    /// Where it waits (`partition:offset`); `None` of a dead letter.
+    pub place: Option<String>,
+}
+
+/// What `record` is to `group`; `None` when it is of no concern.
+///
+/// # Errors
+/// Why it can never be understood.
+pub fn input<P: Processor>(
+    processor: &P,
+    group: &str,
+    record: &Arc<ConsumerRecord>,
+) -> Result<Option<Input<P::Event>>, String> {
+    if !processor.concerns(group, record) {
+        return Ok(None);
+    }
+    let event = processor.read(record)?;
+    Ok(event.map(|event| Input { keys: processor.keys(&event), event, record: Arc::clone(record) }))
+}
+
+/// What a record of the topic of those that wait, or of dead letters, tells of; `None` when it is another group's.
+pub fn failed<P: Processor>(processor: &P, group: &str, record: &ConsumerRecord) -> Option<Failed> {
+    let text = |name| header_str(&record.headers, name);
+    let (of, origin, place) = match text(dead_letter::GROUP) {
+        Some(of) => (of, text(dead_letter::ORIGIN_TOPIC)?, None),
+        None => (group_of(record)?, text(ORIGIN_TOPIC)?, Some(format!("{}:{}", record.partition, record.offset))),
+    };
+    let mut first = record.clone();
+    first.topic = origin.into();
+    let event = processor.read(&first).ok()??;
+    let key = processor.keys(&event).into_iter().next()?;
+    (of == group).then_some(Failed { key, place })
+}
+
+/// What the batch changes, given everything that is kept under its keys.
+pub fn step<P: Processor>(
+    processor: &P,
+    group: &str,
+    retry: &Retry,
+    batch: &Batch<'_, P::Event>,
+    stored: &BTreeMap<String, Stored<P::State>>,
+    now_ms: i64,
+) -> Changes<P::State> {
+    let mut step = Step {
+        processor,
+        group,
+        retry,
+        now_ms,
+        work: Work::new(stored),
+        emissions: Vec::new(),
+        failures: Failures::default(),
+    };
+    for input in &batch.inputs {
+        step.handle(input);
+    }
+    for (key, home) in &batch.woken {
+        step.wake(key, home);
+    }
+    let Step { work, emissions, failures, .. } = step;
+    let woken = batch.woken.iter().map(|(key, home)| (key.clone(), home.clone(), work.wake_of(key, home))).collect();
+    let (writes, announcements) = work.finish(processor, stored);
+    Changes { writes, emissions, announcements, woken, failures }
+}
+
+/// What events change without anything being decided: how a state is rebuilt from what came in and what was emitted. Told
+/// besides are the keys about which something is left to decide.
+pub fn fold<P: Processor>(
+    processor: &P,
+    inputs: &[&Input<P::Event>],
+    stored: &BTreeMap<String, Stored<P::State>>,
+    now_ms: i64,
+) -> (Changes<P::State>, BTreeMap<String, bool>) {
+    let mut work = Work::new(stored);
+    let mut concerned = BTreeSet::new();
+    for Input { event, keys, .. } in inputs {
+        processor.evolve(event, &mut work.states);
+        concerned.extend(keys.first().cloned());
+        work.touched.extend(keys.iter().cloned());
+    }
+    let moment = Moment { now_ms, attempt: 1, woken: false };
+    let is_open = |key: &String| match processor.decide(key, &work.states, &moment) {
+        Ok(decision) => !decision.events.is_empty() || decision.wake.is_some(),
+        Err(_) => true,
+    };
+    let open = concerned.into_iter().map(|key| (is_open(&key), key)).map(|(open, key)| (key, open)).collect();
+    let (writes, _) = work.finish(processor, stored);
+    (Changes { writes, ..Changes::default() }, open)
+}
+
+/// Sees to it that what is left to decide about rebuilt states is decided once they are the live ones: at the times that
+/// they ask for, or at once where something is to be emitted. `open` are the keys, each with the partition that sees to it
+/// and whether a record about it waits or is a dead letter: then it is not for its key to try again.
+pub fn reopen<P: Processor>(
+    processor: &P,
+    open: &BTreeMap<String, (String, bool)>,
+    stored: &BTreeMap<String, Stored<P::State>>,
+    now_ms: i64,
+) -> Changes<P::State> {
+    let mut work = Work::new(stored);
+    let moment = Moment { now_ms, attempt: 1, woken: false };
+    for (key, (home, failed)) in open {
+        let at = match processor.decide(key, &work.states, &moment) {
+            Ok(decision) if decision.events.is_empty() => decision.wake,
+            Ok(_) => Some(now_ms),
+            Err(Failure::Transient(_)) if !failed => Some(now_ms),
+            Err(_) => None,
+        };
+        work.touched.insert(key.clone());
+        work.wakes.insert(key.clone(), at.map(|at| Wake { at, home: home.clone() }));
+    }
+    let (writes, _) = work.finish(processor, stored);
+    Changes { writes, ..Changes::default() }
+}
+
+/// The states of a batch as they become.
+struct Work<S> {
+    states: States<S>,
+    touched: BTreeSet<String>,
+    wakes: BTreeMap<String, Option<Wake>>,
+    waiting: BTreeMap<String, Vec<Waiting>>,
+}
+
+impl<S: Clone + Default + PartialEq> Work<S> {
+    fn new(stored: &BTreeMap<String, Stored<S>>) -> Self {
+        let mut states: States<S> = States::default();
+        for (key, stored) in stored {
+            states.get_mut(key).clone_from(&stored.state);
+        }
+        let waiting = stored.iter().filter(|(_, stored)| !stored.waiting.is_empty());
+        let waiting = waiting.map(|(key, stored)| (key.clone(), stored.waiting.clone())).collect();
+        Self { states, touched: BTreeSet::new(), wakes: BTreeMap::new(), waiting }
+    }
+
+    /// When `home` sees to `key` again, after it was woken.
+    fn wake_of(&self, key: &str, home: &str) -> Option<i64> {
+        self.wakes.get(key)?.as_ref().filter(|wake| wake.home == home).map(|wake| wake.at)
+    }
+
+    /// What differs from what is stored, in the order of the keys.
+    fn finish<P: Processor<State = S>>(
+        self,
+        processor: &P,
+        stored: &BTreeMap<String, Stored<S>>,
+    ) -> (Vec<Write<S>>, Vec<String>) {
+        let (mut writes, mut announcements) = (Vec::new(), Vec::new());
+        let nothing = Stored::default();
+        for key in &self.touched {
+            let before = stored.get(key).unwrap_or(&nothing);
+            let state = self.states.get(key).clone();
+            let wake = self.wakes.get(key).cloned().unwrap_or_else(|| before.wake.clone());
+            let waiting = self.waiting.get(key).cloned().unwrap_or_default();
+            let after = Stored { state, version: before.version + 1, wake, waiting };
+            let changed = after.state != before.state;
+            if !changed && after.wake == before.wake && after.waiting == before.waiting {
+                continue;
+            }
+            let (was, is) = (processor.indexes(key, &before.state), processor.indexes(key, &after.state));
+            let gone = |index: &&Index| !is.iter().any(|other| other.name == index.name);
+            let remove = was.iter().filter(gone).map(|index| index.name.clone()).collect();
+            let add = is.iter().filter(|index| !was.contains(index)).cloned().collect();
+            announcements.extend(changed.then(|| processor.announce(key, &after.state)).flatten());
+            writes.push(Write {
+                key: key.clone(),
+                version: before.version,
+                is_new: changed,
+                woken: before.wake.clone(),
+                lifetime: processor.lifetime(key, &after.state),
+                stored: after,
+                add,
+                remove,
+            });
+        }
+        (writes, announcements)
+    }
+}
+
+struct Step<'a, P: Processor> {
+    processor: &'a P,
+    group: &'a str,
+    retry: &'a Retry,
+    now_ms: i64,
+    work: Work<P::State>,
+    emissions: Vec<Emission>,
+    failures: Failures,
+}
+
+impl<P: Processor> Step<'_, P> {
+    fn handle(&mut self, input: &Input<P::Event>) {
+        let Input { event, keys, record } = input;
+        let Some(key) = keys.first().cloned() else { return };
+        let attempt = Attempt::of(record);
+        let (home, prefix) = (home_of(&record.topic, record.partition), format!("{:020}", record.offset));
+        self.work.touched.extend(keys.iter().cloned());
+        if self.retry.keep_order
+            && let Some(due) = self.turn_after(&key, &attempt.id())
+        {
+            self.put_behind(&key, &attempt, due);
+            let waiting = attempt.waiting(record, &self.retry.topic, self.group, due);
+            self.emit(&home, &prefix, [waiting]);
+            return;
+        }
+        self.processor.evolve(event, &mut self.work.states);
+        let moment = Moment { now_ms: self.now_ms, attempt: attempt.number(), woken: false };
+        match self.processor.decide(&key, &self.work.states, &moment) {
+            Ok(decision) => {
+                self.carry_out(&key, &home, &prefix, decision);
+                self.had_its_turn(&key, &attempt.id());
+            }
+            Err(failure) => self.fail(&key, &home, &prefix, record, attempt, failure),
+        }
+    }
+
+    fn wake(&mut self, key: &str, home: &str) {
+        self.work.touched.insert(key.to_owned());
+        let moment = Moment { now_ms: self.now_ms, attempt: 1, woken: true };
+        match self.processor.decide(key, &self.work.states, &moment) {
+            Ok(decision) => {
+                // Not at once again: others have their turn.
+                let wake = decision.wake.map(|at| at.max(self.now_ms + 1));
+                self.carry_out(key, home, &format!("w{:019}:{key}", self.now_ms), Decision { wake, ..decision });
+            }
+            // There is no record that could wait in the retry topic: the key asks again by itself, after the longest delay.
+            Err(Failure::Transient(_)) => {
+                let at = self.now_ms + self.delay(self.retry.policy.attempts, key).as_millis() as i64;
+                self.work.wakes.insert(key.to_owned(), Some(Wake { at, home: home.to_owned() }));
+            }
+            Err(Failure::Permanent(_)) => {
+                self.work.wakes.insert(key.to_owned(), None);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, key: &str, home: &str, prefix: &str, decision: Decision<P::Event>) {
+        let wake = decision.wake.map(|at| Wake { at, home: home.to_owned() });
+        self.work.wakes.insert(key.to_owned(), wake);
+        for event in &decision.events {
+            self.processor.evolve(event, &mut self.work.states);
+            self.work.touched.extend(self.processor.keys(event));
+        }
+        let records: Vec<_> = decision.events.iter().map(|event| self.processor.write(event)).collect();
+        self.emit(home, prefix, records);
+    }
+
+    fn fail(
+        &mut self,
+        key: &str,
+        home: &str,
+        prefix: &str,
+        record: &ConsumerRecord,
+        attempt: Attempt,
+        failure: Failure,
+    ) {
+        let number = attempt.number();
+        let (reason, is_permanent) = match failure {
+            Failure::Transient(reason) => (reason, false),
+            Failure::Permanent(reason) => (reason, true),
+        };
+        let id = attempt.id();
+        let attempt = attempt.failed(self.now_ms, &reason);
+        let outgoing = if is_permanent || number >= self.retry.policy.attempts {
+            let (permanent, exhausted) = self.failures.dead.entry(attempt.topic.clone()).or_default();
+            *if is_permanent { permanent } else { exhausted } += 1;
+            self.had_its_turn(key, &id);
+            attempt.letter(record, &self.retry.dead_letters, self.group)
+        } else {
+            self.failures.retried += 1;
+            let due = self.now_ms + self.delay(number, &id).as_millis() as i64;
+            if self.retry.keep_order {
+                self.put_first(key, id, due);
+            }
+            attempt.waiting(record, &self.retry.topic, self.group, due)
+        };
+        self.emit(home, prefix, [outgoing]);
+    }
+
+    /// The delay after attempt number `failed`. Where in the jitter it lies follows from what failed, so that the same batch
+    /// always has the same outcome.
+    fn delay(&self, failed: u32, what: &str) -> Duration {
+        let hash = crc32c::crc32c_append(failed, what.as_bytes());
+        self.retry.policy.delay(failed, f64::from(hash) / f64::from(u32::MAX))
+    }
+
+    fn emit(&mut self, home: &str, prefix: &str, records: impl IntoIterator<Item = Outgoing>) {
+        for (index, record) in records.into_iter().enumerate() {
+            self.emissions.push(Emission { home: home.to_owned(), id: format!("{prefix}:{index:03}"), record });
+        }
+    }
+
+    /// When the record `id` may have its turn, if others about its key come before it.
+    fn turn_after(&self, key: &str, id: &str) -> Option<i64> {
+        let waiting = self.work.waiting.get(key)?;
+        let before = waiting.iter().position(|waiting| waiting.id == id).unwrap_or(waiting.len());
+        waiting[..before].iter().map(|waiting| waiting.due).max()
+    }
+
+    fn put_behind(&mut self, key: &str, attempt: &Attempt, due: i64) {
+        let (id, waiting) = (attempt.id(), self.work.waiting.entry(key.to_owned()).or_default());
+        match waiting.iter_mut().find(|waiting| waiting.id == id) {
+            Some(known) => known.due = due,
+            None => waiting.push(Waiting { id, due }),
+        }
+    }
+
+    fn put_first(&mut self, key: &str, id: String, due: i64) {
+        let waiting = self.work.waiting.entry(key.to_owned()).or_default();
+        waiting.retain(|waiting| waiting.id != id);
+        waiting.insert(0, Waiting { id, due });
+    }
+
+    fn had_its_turn(&mut self, key: &str, id: &str) {
+        if let Some(waiting) = self.work.waiting.get_mut(key) {
+            waiting.retain(|waiting| waiting.id != id);
+        }
+    }
+}
