@@ -44,7 +44,8 @@ embedded() {
         address=$(sed -nE 's/.* kafka="([^"]+)".*/\1/p' "$log")
     done
     KBOARD_TEST_SERVERS=embedded KBOARD_TEST_KAFKA=$address cargo test --locked --no-fail-fast --test board --test fetch \
-        --test stream --test projection --test replay --test groups --test produce --test consume_print --test faults --test dead_letters -- --skip aborted_transactions
+        --test stream --test projection --test replay --test groups --test produce --test consume_print --test faults --test dead_letters \
+        --test reset -- --skip aborted_transactions
     status=$?
     kill "$broker" && wait "$broker" || { echo "error: the embedded broker failed to end in order"; status=1; }
     return "$status"
