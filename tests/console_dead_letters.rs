@@ -170,7 +170,12 @@ async fn all_that_match_are_sent_back_in_their_order_and_none_twice() {
     assert_eq!((&ended["done"], &ended["skipped"]), (&json!(total - 401), &json!(401)), "{ended}");
     let back = letters.origin().await;
     assert_eq!(back.len(), total);
-    let own = json!([{ "key": "own", "value": "1" }, { "key": "own", "value": "2" }, { "key": "x-retry-count", "value": "1" }]);
+    let own = json!([
+        { "key": "own", "value": "1" },
+        { "key": "own", "value": "2" },
+        { "key": "x-retry-count", "value": "1" },
+        { "key": "x-retry-group", "value": "billing" },
+    ]);
     assert!(back.iter().all(|record| record["headers"] == own && record["partition"] == 1));
     assert_eq!(letters.list("state=waiting").await["matching"], 0);
 }
@@ -221,4 +226,46 @@ async fn discarding_takes_all_before_and_says_so() {
     let gone: Value = letters.console.act(Method::POST, &discard, &all).await.json().await.unwrap();
     assert_eq!((&gone["letters"], &gone["waiting"]), (&json!(2), &json!(2)));
     assert_eq!(letters.list("").await["found"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_of_letters_of_several_others_is_known_and_each_letter_tells_its_own() {
+    let console = Console::start().await;
+    let (orders, payments) = (unique("orders"), unique("payments"));
+    let dlq = format!("{orders}.dlq.v1");
+    for name in [&orders, &payments, &dlq] {
+        let made = console.act(Method::POST, "/topics", &json!({ "name": name, "partitions": 1 })).await;
+        assert_eq!(made.status(), StatusCode::OK);
+    }
+    let history = json!([
+        { "attempt": 1, "at": 1_700_000_000_000_i64, "error": "no stock service" },
+        { "attempt": 2, "at": 1_700_000_000_500_i64, "error": "still <none>" },
+    ]);
+    let letter = |origin: &str, history: &str| {
+        let told = [("x-dlq-topic", origin), ("x-dlq-error", "still <none>"), ("x-retry-history", history)];
+        let headers: Vec<_> = told.map(|(key, value)| json!({ "key": key, "value": value })).into();
+        json!({ "key": origin, "value": "v", "headers": headers }).to_string() + "\n"
+    };
+    let lines = letter(&orders, &history.to_string()) + &letter(&payments, "told otherwise");
+    let run: Value = console.upload(&format!("/import?topic={dlq}"), lines).await.json().await.unwrap();
+    assert_eq!(run["failed"], 0, "{run}");
+
+    let overview = console.get("/dead-letters").await;
+    let ours = overview["topics"].as_array().unwrap().iter().find(|topic| topic["topic"] == dlq).unwrap();
+    assert_eq!((&ours["letters"], &ours["origins"]), (&json!(2), &json!([orders, payments])), "{ours}");
+    let address = format!("/dead-letters/{dlq}/0");
+    let told = console.get(&format!("{address}/0")).await;
+    assert_eq!((&told["origin"], &told["history"]), (&json!(orders), &history));
+    let page = console.page(&format!("/console{address}/0")).await;
+    for part in ["Attempt 1 failed", "no stock service", "Attempt 2 failed", "still &#60;none&#62;"] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    assert_eq!(console.get(&format!("{address}/1")).await["history"], json!([]));
+    for (offset, origin) in [(0, &orders), (1, &payments)] {
+        let sent = console.act(Method::POST, &format!("{address}/{offset}/send-back"), &json!({})).await;
+        let sent: Value = sent.json().await.unwrap();
+        assert_eq!(sent["topic"], json!(origin), "{sent}");
+    }
+    let page = console.page(&format!("/console/topics/{dlq}")).await;
+    assert!(page.contains("This topic holds dead letters"), "{page}");
 }

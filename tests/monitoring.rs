@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use kboard::telemetry::metrics;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{SseClient, Stack, eventually};
 
 /// On a busy machine.
@@ -55,6 +55,39 @@ async fn what_is_declared_is_exported() {
     for gauge in ["kafka_producer_connection_status", "kafka_consumer_connection_status"] {
         assert_eq!(board.metric(gauge, &[]).await, 1.0, "{gauge}");
     }
+}
+
+#[tokio::test]
+async fn dead_letters_are_counted_by_reason_group_and_origin() {
+    let stack = Stack::start().await;
+    let board = stack.serve().await;
+    let (topic, dlq) = (stack.name("message-board"), stack.name("message-board.dlq"));
+    for value in ["not a message", "neither is this"] {
+        let written = stack.run(&["produce", "--topic", &topic, value]).await;
+        assert!(written.status.success(), "{written:?}");
+    }
+    let letters = eventually("both letters", SOON, async || {
+        let found = board.http().get(board.url("/metrics/dlq")).send().await.unwrap().json::<Value>().await.unwrap();
+        (found["topics"][0]["letters"] == 2).then(|| found["topics"].clone())
+    })
+    .await;
+    assert_eq!(letters.as_array().unwrap().len(), 1, "the board has one topic of letters: {letters}");
+    let letters = &letters[0];
+    let both = json!({ "letters": 2, "waiting": 2 });
+    assert_eq!((&letters["topic"], &letters["waiting"], &letters["complete"]), (&json!(dlq), &json!(2), &json!(true)));
+    assert_eq!((&letters["by_group"][&topic], &letters["by_origin"][&topic]), (&both, &both), "{letters}");
+    assert_eq!(letters["by_reason"].as_object().unwrap().values().collect::<Vec<_>>(), [&both], "{letters}");
+    let (oldest, newest) = (letters["oldest"].as_i64().unwrap(), letters["newest"].as_i64().unwrap());
+    assert!(oldest > 1_700_000_000_000 && oldest <= newest, "{letters}");
+    assert_eq!(board.metric("kafka_dead_letters_total", &["reason=\"unreadable\""]).await, 2.0);
+
+    let sent = stack.run(&["replay", "--dlq", &dlq, "--limit", "1"]).await;
+    assert!(sent.status.success(), "{sent:?}");
+    eventually("one of three that was sent back", SOON, async || {
+        let found = board.http().get(board.url("/metrics/dlq")).send().await.unwrap().json::<Value>().await.unwrap();
+        (found["topics"][0]["letters"] == 3 && found["topics"][0]["waiting"] == 2).then_some(())
+    })
+    .await;
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 use support::board::{self, State, ids, post, saw_each_once, seqs};
 use support::process::{Process, Signal};
-use support::{Kboard, Load, SseClient, Stack, eventually, kboard};
+use support::{Kboard, Load, SseClient, Stack, eventually, kboard, tools};
 
 /// On a busy machine.
 const SOON: Duration = Duration::from_secs(60);
@@ -290,4 +290,40 @@ async fn a_range_without_a_record_is_refused_before_anything_is_changed() {
         assert_eq!(refused.status.code(), Some(2), "{range:?}: {refused:?}");
     }
     assert_eq!(State::of(&stack).await, state);
+}
+
+#[tokio::test]
+async fn what_is_sent_back_for_another_group_is_passed_over_live_and_in_a_replay() {
+    let stack = Stack::start().await;
+    let mut consumer = stack.consume().await;
+    let (topic, group) = (stack.name("message-board"), stack.name("message-board"));
+    for (id, retried_for) in [("a", None), ("b", Some("another")), ("c", Some(group.as_str())), ("d", Some("another"))]
+    {
+        let message = format!(r#"{{"id":"{id}","content":"hello","author":"me","timestamp":1700000000000}}"#);
+        let header = format!("x-retry-group={}", retried_for.unwrap_or_default());
+        let header: &[&str] = if retried_for.is_some() { &["-H", &header] } else { &[] };
+        let written = stack
+            .run(&[&["produce", "--topic", &topic, "--key", id, "--partition", "0"], header, &[&message]].concat())
+            .await;
+        assert!(written.status.success(), "{written:?}");
+    }
+    // Not what can't be read, either: the letter is the other group's to write.
+    let written =
+        stack.run(&["produce", "--topic", &topic, "-p", "0", "-H", "x-retry-group=another", "not a message"]).await;
+    assert!(written.status.success(), "{written:?}");
+    let shown = eventually("the projection behind the last record", SOON, async || {
+        let state = board::State::of(&stack).await;
+        (state.passed() == 5).then_some(board::ids(&board::window(&stack).await))
+    })
+    .await;
+    assert_eq!(shown, ["c", "a"]);
+    let letters = ["-C", "-q", "-e", "-o", "beginning", "-t", &format!("{topic}.dlq")];
+    assert_eq!(tools::kcat(stack.kafka(), &letters, "").await, "");
+
+    assert!(consumer.sigterm().await.success());
+    stack.redis.flush().await;
+    let replayed = stack.run(&["replay", "--group", &group, "--from-earliest"]).await;
+    assert!(replayed.status.success(), "{replayed:?}");
+    assert_eq!(board::ids(&board::window(&stack).await), ["c", "a"]);
+    assert_eq!(tools::kcat(stack.kafka(), &letters, "").await, "");
 }

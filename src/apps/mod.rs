@@ -36,6 +36,9 @@ pub struct App {
     pub topics: fn(&Prefix) -> Vec<TopicSpec>,
     /// The consumer groups it runs.
     pub groups: &'static [GroupSpec],
+    /// Its keys in Redis: each a name, or the beginning of names with a `*` after it. A reset removes what they mean, so that
+    /// they mean no other app's.
+    pub keys: fn(&Prefix) -> Vec<String>,
     /// Starts what its routes need, and makes them.
     pub mount: fn(Services, SubscriberClient) -> BoxFuture<'static, anyhow::Result<Routes>>,
     /// Makes up realistic records.

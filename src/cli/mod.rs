@@ -13,6 +13,7 @@ mod members;
 mod output;
 mod produce;
 mod replay;
+mod reset;
 mod serve;
 mod settings;
 mod shutdown;
@@ -43,6 +44,7 @@ enum Command {
     Topics(topics::Args),
     Groups(groups::Args),
     Replay(replay::Args),
+    Reset(reset::Args),
     Broker(broker::Args),
     Health(health::Args),
     Config(config::Args),
@@ -97,6 +99,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
             Command::Topics(args) => topics::run(&args, &settings).await,
             Command::Groups(args) => groups::run(&args, &settings).await,
             Command::Replay(args) => replay::run(&args, &settings).await,
+            Command::Reset(args) => reset::run(&args, &settings).await,
             Command::Broker(args) => broker::run(&args, &settings).await,
             Command::Health(args) => health::run(&args).await,
         }

@@ -18,9 +18,10 @@ use crate::console::runs::Runs;
 use crate::console::watch::Watch;
 use crate::console::{self, Console, Guard, export};
 use crate::kafka::Cluster;
+use crate::kafka::dead_letter::is_dead_letter_topic;
 use crate::listen;
 use crate::web::health::Scrape;
-use crate::web::{self, Part, READ, Routes, assets, health, reply};
+use crate::web::{self, Part, READ, Routes, assets, dead_letters, health, reply};
 
 /// Serve the apps' pages and APIs, and run their consumer groups.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ use crate::web::{self, Part, READ, Routes, assets, health, reply};
   kboard serve --no-consumers              only the web server; run `kboard consume` beside it
   kboard serve --apps none --kafka broker:9092    only the Kafka console, which needs no Redis
 
-Then open http://127.0.0.1:3000, and /console there to see inside. Health: /healthz, /readyz. Metrics: /metrics, /api/metrics.")]
+Then open http://127.0.0.1:3000, and /console there to see inside. Health: /healthz, /readyz. Metrics: /metrics, /api/metrics; dead letters: /metrics/dlq.")]
 pub struct Args {
     /// Leave the consumer groups to other processes.
     #[arg(long)]
@@ -101,15 +102,18 @@ async fn serve(
     let services = start::services(settings, apps, Arc::clone(&site), stop.clone()).await?;
     let groups = apps.iter().flat_map(|app| app.groups).filter(|_| !args.no_consumers);
     let members = Members::start(&services, groups);
+    let topics: Vec<String> = apps::topics(apps, &services.prefix).into_iter().map(|topic| topic.name).collect();
+    let letters = topics.iter().filter(|topic| is_dead_letter_topic(topic)).cloned().collect();
+    let letters = dead_letters::routes(services.cluster.clone(), letters);
     let health = health::Health {
         cluster: services.cluster.clone(),
         redis: Some(services.redis.clone()),
-        topics: apps::topics(apps, &services.prefix).into_iter().map(|topic| topic.name).collect(),
+        topics,
         groups: members.health.clone(),
     };
     let subscriber = services.redis.subscriber().await?;
     let watch = watch(settings, &services.cluster, stop);
-    let mut routes = assets::routes().or(health::routes(health, scrape(settings, metrics, watch.as_ref())));
+    let mut routes = assets::routes().or(health::routes(health, scrape(settings, metrics, watch.as_ref()))).or(letters);
     for app in apps {
         routes = (app.mount)(services.clone(), subscriber.clone()).await?.or(routes);
     }

@@ -1,9 +1,11 @@
 //! Redis: one place to connect, projections, and subscriptions.
 //!
 //! - [`client`]: the connections, made from the settings.
+//! - [`erase`]: removing keys by their names.
 //! - [`window`]: a projection of the newest messages: batch and offsets in one atomic script.
 
 pub mod client;
+pub mod erase;
 pub mod window;
 
 pub use client::{Redis, RedisError};

@@ -62,7 +62,8 @@ pub struct PartitionInstruments {
     handled: Counter,
     dead: Counter,
     consumed: Counter,
-    dead_letters: Counter,
+    unreadable: Counter,
+    exhausted: Counter,
     duration: Histogram,
     processing: Histogram,
     lag: Gauge,
@@ -77,11 +78,13 @@ impl PartitionInstruments {
         let (group, topic, partition) = (group.to_owned(), topic.to_owned(), partition.to_string());
         let per_group = |metric: m::Metric| gauge!(metric.name, "topic" => topic.clone(), "partition" => partition.clone(), "consumer_group" => group.clone());
         let outcome = |status: &'static str| counter!(m::CONSUMER_MESSAGES.name, "topic" => topic.clone(), "partition" => partition.clone(), "status" => status);
+        let letters = |reason: &'static str| counter!(m::DEAD_LETTERS.name, "topic" => topic.clone(), "consumer_group" => group.clone(), "reason" => reason);
         Self {
             handled: outcome("success"),
             dead: outcome("dead_letter"),
             consumed: counter!(m::MESSAGES_CONSUMED.name, "topic" => topic.clone(), "consumer_group" => group.clone()),
-            dead_letters: counter!(m::DEAD_LETTERS.name, "topic" => topic.clone(), "consumer_group" => group.clone()),
+            unreadable: letters("unreadable"),
+            exhausted: letters("exhausted"),
             duration: histogram!(m::CONSUMER_DURATION.name, "topic" => topic.clone(), "partition" => partition.clone()),
             processing: histogram!(m::PROCESSING_DURATION.name, "topic" => topic.clone()),
             lag: per_group(m::CONSUMER_LAG),
@@ -93,11 +96,14 @@ impl PartitionInstruments {
         }
     }
 
-    /// A batch was handled: `handled` records took effect, `dead` went to the dead-letter topic.
-    pub fn batch(&self, handled: u64, dead: u64, took: Duration) {
+    /// A batch was handled: `handled` records took effect, `unreadable` ones and those whose attempts were `exhausted` went
+    /// to the dead-letter topic.
+    pub fn batch(&self, handled: u64, unreadable: u64, exhausted: u64, took: Duration) {
+        let dead = unreadable + exhausted;
         self.handled.increment(handled);
         self.dead.increment(dead);
-        self.dead_letters.increment(dead);
+        self.unreadable.increment(unreadable);
+        self.exhausted.increment(exhausted);
         self.consumed.increment(handled + dead);
         self.duration.record(took.as_secs_f64());
         self.processing.record(took.as_secs_f64());

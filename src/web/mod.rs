@@ -7,9 +7,11 @@
 //! - [`reply`]: answers: JSON, pages, errors.
 //! - [`assets`]: CSS, JavaScript and pictures, compiled into the executable.
 //! - [`health`]: `/healthz`, `/readyz`, `/metrics`.
+//! - [`dead_letters`]: what is in the dead-letter topics, counted: `/metrics/dlq`.
 
 pub mod assets;
 pub mod body;
+pub mod dead_letters;
 pub mod health;
 pub mod query;
 pub mod reply;

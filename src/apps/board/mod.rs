@@ -40,6 +40,8 @@ use projection::Projection;
 const TOPIC: &str = "message-board";
 /// The group that projects them, before the prefix.
 const GROUP: &str = "message-board";
+/// The list that keeps them in Redis, before the prefix.
+const LIST: &str = "messages";
 /// Messages that Redis keeps; older ones are read from the log.
 const WINDOW: usize = 100;
 
@@ -76,6 +78,7 @@ pub const APP: App = App {
             .boxed()
         },
     }],
+    keys,
     mount: |services, subscriber| {
         async move {
             let window = window(&services);
@@ -103,6 +106,11 @@ fn topics(prefix: &Prefix) -> Vec<TopicSpec> {
     vec![dead_letter::spec(&topic), TopicSpec::new(topic, 3)]
 }
 
+fn keys(prefix: &Prefix) -> Vec<String> {
+    let [list, state] = [LIST, "kboard:message-board"].map(|name| prefix.apply(name));
+    vec![list, format!("{state}:*"), state]
+}
+
 fn window(services: &Services) -> Window {
-    Window::new(services.redis.clone(), &services.prefix.0, "message-board", "messages", "new-messages", WINDOW)
+    Window::new(services.redis.clone(), &services.prefix.0, "message-board", LIST, "new-messages", WINDOW)
 }

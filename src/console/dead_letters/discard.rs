@@ -74,7 +74,7 @@ async fn discard(console: &Console, topic: &str, wanted: &Discarding) -> Result<
         let of_it = |cut: &&Cut| cut.partition == partition;
         cuts.iter().find(of_it).is_some_and(|cut| (cut.range.start..cut.start).contains(&offset))
     };
-    let going = |letter: &Letter| goes(letter.partition, letter.offset).then_some(());
+    let going = |letter: &Letter, _: &_| goes(letter.partition, letter.offset).then_some(());
     let survey = survey(&console.cluster, topic, PREVIEW, going).await?;
     if !wanted.dry_run {
         confirmed(&wanted.confirm, topic)?;

@@ -193,7 +193,7 @@ impl Row {
 }
 
 async fn listing(console: &Console, topic: &str, query: Query) -> Result<Listing, Refusal> {
-    let row = |letter: &Letter| Some(Row::new(letter, &query.filter));
+    let row = |letter: &Letter, _: &_| Some(Row::new(letter, &query.filter));
     let survey = survey(&console.cluster, topic, query.limits(), row).await?;
     let waiting = survey.waiting();
     let rows = survey.found.into_iter().map(|found| Row { sent_back: found.sent_back, ..found.taken });

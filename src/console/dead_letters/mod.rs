@@ -1,4 +1,4 @@
-//! Dead letters: what is in the topics `*.dlq`, and the ways back. `kafka::dead_letter` reads and sends; this asks and shows.
+//! Dead letters: what is in the topics of dead letters, and the ways back. `kafka::dead_letter` reads and sends; this asks and shows.
 //!
 //! - [`overview`]: all dead-letter topics; [`list`]: the letters of one, counted by error and origin.
 //! - [`one`]: one letter with its history, edited and sent back; [`send_back`]: all that match; [`discard`].

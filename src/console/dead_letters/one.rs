@@ -21,6 +21,8 @@ use crate::console::watch::Snapshot;
 use crate::kafka::dead_letter::letter::Letter;
 use crate::kafka::dead_letter::send_back::SendBack;
 use crate::kafka::dead_letter::survey::{Limits, find, survey};
+use crate::kafka::event::header_str;
+use crate::processor::retry::record::{Failed, HISTORY};
 
 /// How far is looked for the mark that a letter was sent back.
 const MARKS: Limits = Limits { offsets: 20_000, time: std::time::Duration::from_secs(2) };
@@ -73,6 +75,8 @@ struct LetterView {
     failed_at: Option<i64>,
     /// How often it was sent back before.
     retries: u32,
+    /// The attempts that failed, the first one first, if whoever gave it up told of them.
+    history: Vec<FailedAttempt>,
     /// How many bytes its value had, if the dead-letter topic did not take it.
     missing_bytes: Option<u64>,
     /// Whether it was sent back; unknown if that is further on in the topic than was looked.
@@ -108,6 +112,7 @@ impl LetterView {
             attempts: letter.attempts,
             failed_at: letter.failed_at,
             retries: letter.retries,
+            history: history(letter),
             missing_bytes: letter.missing_bytes,
             sent_back,
             key: Content::of(letter.key.as_deref()),
@@ -133,6 +138,11 @@ impl LetterView {
         is_kept.then(|| format!("{}/messages/{number}/{offset}", topics::address(topic)))
     }
 
+    /// Whether the attempts tell why it was given up.
+    fn error_is_told(&self) -> bool {
+        self.history.last().is_some_and(|last| Some(last.error.as_str()) == self.error.as_deref())
+    }
+
     fn record_address(&self) -> String {
         format!("{}/messages/{}/{}", topics::address(&self.topic), self.partition, self.offset)
     }
@@ -142,6 +152,24 @@ impl LetterView {
     }
 }
 
+/// An attempt that failed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FailedAttempt {
+    /// Which one it was, from 1.
+    attempt: u32,
+    /// When it failed, in milliseconds since the epoch.
+    at: i64,
+    /// Why.
+    error: String,
+}
+
+/// What a letter tells of the attempts before it; nothing if it is from a program that tells it otherwise.
+fn history(letter: &Letter) -> Vec<FailedAttempt> {
+    let told = header_str(&letter.headers, HISTORY).and_then(|text| serde_json::from_str::<Vec<Failed>>(text).ok());
+    let attempt = |Failed { attempt, at, error }| FailedAttempt { attempt, at, error };
+    told.unwrap_or_default().into_iter().map(attempt).collect()
+}
+
 /// The letter that the address names.
 async fn letter(console: &Console, params: &Params) -> Result<(Letter, LetterView), Refusal> {
     let (topic, partition, offset) = (params.text("topic"), params.number("partition")?, params.number("offset")?);
@@ -149,7 +177,7 @@ async fn letter(console: &Console, params: &Params) -> Result<(Letter, LetterVie
     let letter = found.ok_or_else(|| {
         Refusal::not_found(format!("there is no letter at {topic}:{partition}:{offset}; it may have been discarded"))
     })?;
-    let marks = survey(&console.cluster, topic, MARKS, |_| None::<()>).await?;
+    let marks = survey(&console.cluster, topic, MARKS, |_, _| None::<()>).await?;
     let sent_back = match marks.sent_back.contains(&(letter.partition, letter.offset)) {
         true => Some(true),
         false => marks.is_complete().then_some(false),
@@ -166,7 +194,8 @@ struct Changes {
     key: Option<Content>,
     /// The value.
     value: Option<Content>,
-    /// All headers; without it those of the letter, less the letter's own, with `x-retry-count` one higher.
+    /// All headers; without it those of the letter, less the letter's own, with
+    /// `x-retry-count` one higher and, in `x-retry-group`, the group that gave it up and is the only one to handle it.
     headers: Option<Vec<Header>>,
 }
 

@@ -1,6 +1,6 @@
 //! All dead-letter topics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +16,15 @@ use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
 use crate::kafka::admin::topics;
-use crate::kafka::dead_letter::origin_of;
+use crate::kafka::dead_letter::is_dead_letter_topic;
+use crate::kafka::dead_letter::letter::Letter;
 use crate::kafka::dead_letter::survey::{Limits, survey};
 use crate::kafka::{Cluster, KafkaError};
 
 /// How far into each topic is looked.
 const LIMITS: Limits = Limits { offsets: 2_000, time: Duration::from_millis(500) };
+/// Origins of a topic that are named.
+const ORIGINS: usize = 3;
 /// Topics that are looked into at once.
 const AT_ONCE: usize = 8;
 
@@ -51,8 +54,8 @@ struct Overview {
 struct Summary {
     /// Its name.
     topic: String,
-    /// The topic that its letters come from, by its name.
-    origin: String,
+    /// The topics that those of its letters come from that were looked at.
+    origins: BTreeSet<String>,
     /// Offsets that it spans: letters, and marks of those that were sent back.
     offsets: i64,
     /// How many of them, the newest, were looked at for what follows.
@@ -77,11 +80,20 @@ impl Summary {
     fn is_complete(&self) -> bool {
         self.scanned >= self.offsets
     }
+
+    /// The first of the origins, and how many there are besides.
+    fn origins_text(&self) -> String {
+        let named = self.origins.iter().take(ORIGINS).map(String::as_str).collect::<Vec<_>>().join(", ");
+        match self.origins.len().saturating_sub(ORIGINS) {
+            0 => named,
+            more => format!("{named} and {more} more"),
+        }
+    }
 }
 
 async fn overview(console: &Console) -> Result<Overview, Refusal> {
     let mut names = topics::names(&console.cluster, false).await?;
-    names.retain(|name| origin_of(name).is_some());
+    names.retain(|name| is_dead_letter_topic(name));
     let summaries = names.into_iter().map(|name| summary(&console.cluster, name).boxed());
     let summaries: Vec<_> = summaries.collect();
     let mut topics: Vec<Summary> = futures::stream::iter(summaries).buffer_unordered(AT_ONCE).collect().await;
@@ -91,15 +103,19 @@ async fn overview(console: &Console) -> Result<Overview, Refusal> {
 
 /// What is known of `topic`; that it can't be looked into is no failure of the others.
 async fn summary(cluster: &Cluster, topic: String) -> Summary {
-    let origin = origin_of(&topic).unwrap_or_default().to_owned();
     match look(cluster, &topic).await {
-        Ok(found) => Summary { topic, origin, ..found },
-        Err(error) => Summary { topic, origin, problem: Some(error.to_string()), ..Summary::default() },
+        Ok(found) => Summary { topic, ..found },
+        Err(error) => Summary { topic, problem: Some(error.to_string()), ..Summary::default() },
     }
 }
 
 async fn look(cluster: &Cluster, topic: &str) -> Result<Summary, KafkaError> {
-    let survey = survey(cluster, topic, LIMITS, |letter| Some(letter.kind())).await?;
+    let mut origins = BTreeSet::new();
+    let take = |letter: &Letter, _: &_| {
+        origins.extend(letter.origin.clone());
+        Some(letter.kind())
+    };
+    let survey = survey(cluster, topic, LIMITS, take).await?;
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     let waiting = survey.waiting();
     let (letters, newest) = (survey.found.len(), survey.found.first().map(|letter| letter.timestamp));
@@ -107,6 +123,7 @@ async fn look(cluster: &Cluster, topic: &str) -> Result<Summary, KafkaError> {
         *kinds.entry(letter.taken).or_default() += 1;
     }
     Ok(Summary {
+        origins,
         offsets: survey.total,
         scanned: survey.scanned,
         letters,

@@ -17,7 +17,7 @@ use crate::console::route::Route;
 use crate::console::runs::{About, Run};
 use crate::kafka::admin::topics;
 use crate::kafka::dead_letter::letter::Letter;
-use crate::kafka::dead_letter::send_back::{self, News};
+use crate::kafka::dead_letter::send_back::{self, Outcome};
 use crate::kafka::dead_letter::survey::{Limits, survey};
 
 /// How far is looked for the numbers that are shown before; what is sent back is all that matches, however far that is.
@@ -53,31 +53,31 @@ async fn begin(console: &Arc<Console>, topic: &str, filter: Filter) -> Result<Ar
     };
     let (cluster, topic) = (console.cluster.clone(), topic.to_owned());
     console.runs.start(about, &console.shutdown, |run| async move {
-        let tell = |news: News<'_>| {
-            run.update(|progress| match news {
-                News::Found(left, before) => {
-                    progress.total = Some(left as u64);
-                    progress.skipped = before as u64;
-                }
-                News::Sent(letters) => {
-                    for (letter, outcome) in letters {
-                        match outcome {
-                            Ok(place) => {
-                                progress.done += 1;
-                                progress.places.push(*place);
-                            }
-                            Err(reason) => {
-                                progress.failed += 1;
-                                progress.fail(u64::try_from(letter.offset).unwrap_or_default(), reason.clone());
-                            }
+        let take = |letter: &Letter, _: &_| filter.wants(letter).then_some(());
+        let chosen = send_back::choose(&cluster, &topic, usize::MAX, take).await.map_err(|error| error.to_string())?;
+        run.update(|progress| {
+            progress.total = Some(chosen.letters.len() as u64);
+            progress.skipped = chosen.sent_before as u64;
+        });
+        let tell = |letters: &[(Letter, Outcome)]| {
+            run.update(|progress| {
+                for (letter, outcome) in letters {
+                    match outcome {
+                        Ok(place) => {
+                            progress.done += 1;
+                            progress.places.push(*place);
+                        }
+                        Err(reason) => {
+                            progress.failed += 1;
+                            progress.fail(u64::try_from(letter.offset).unwrap_or_default(), reason.clone());
                         }
                     }
-                    let surplus = progress.places.len().saturating_sub(PLACES);
-                    progress.places.drain(..surplus);
                 }
+                let surplus = progress.places.len().saturating_sub(PLACES);
+                progress.places.drain(..surplus);
             })
         };
-        let sent = send_back::all(&cluster, &topic, |letter| filter.wants(letter), &run.stop, tell).await;
+        let sent = send_back::send(&cluster, &topic, &chosen.places(), &run.stop, tell).await;
         sent.map_err(|error| error.to_string())
     })
 }
@@ -100,7 +100,7 @@ struct Page {
 
 async fn page(console: Arc<Console>, request: Request) -> Result<Response, Refusal> {
     let (topic, filter) = (request.params.text("topic").to_owned(), request.query::<Filter>()?);
-    let take = |letter: &Letter| filter.wants(letter).then(|| letter.origin.clone());
+    let take = |letter: &Letter, _: &_| filter.wants(letter).then(|| letter.origin.clone());
     let survey = survey(&console.cluster, &topic, PREVIEW, take).await?;
     let (waiting, complete) = (survey.waiting(), survey.is_complete());
     let sent_before = survey.found.len() - waiting;

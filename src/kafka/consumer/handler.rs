@@ -6,6 +6,8 @@ use std::sync::Arc;
 use krafka::ConsumerRecord;
 use krafka::consumer::TopicPartition;
 
+use crate::kafka::event::{RETRY_GROUP, header_str};
+
 /// What becomes of one record. Deciding is pure, so it is tested without a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<E> {
@@ -71,6 +73,12 @@ pub enum Position {
 pub trait Handler: Send + Sync + 'static {
     /// The effect of a record.
     type Effect: Clone + Send + Sync + 'static;
+
+    /// Whether `record` concerns `group`: one that is retried for another group was dealt with when it came first, and is
+    /// passed over. Only who carries the records of all groups takes every one.
+    fn concerns(&self, record: &ConsumerRecord, group: &str) -> bool {
+        header_str(&record.headers, RETRY_GROUP).is_none_or(|retried_for| retried_for == group)
+    }
 
     /// Decides what becomes of a record. Pure: the same record always has the same outcome, or `Retry`.
     fn plan(&self, record: &Arc<ConsumerRecord>) -> Outcome<Self::Effect>;

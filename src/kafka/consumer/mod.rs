@@ -242,7 +242,7 @@ impl<H: Handler> Runtime<H> {
         let mut plan = {
             let standings = self.assignment.lock();
             let expected = |partition: &TopicPartition| standings.get(partition).and_then(|standing| standing.next);
-            self.work.plan(&self.handler, expected, MAX_ATTEMPTS)
+            self.work.plan(&self.handler, &self.group.id, expected, MAX_ATTEMPTS)
         };
         let sent = self.send_dead_letters(&mut plan).await;
         if !plan.effects.is_empty() {
@@ -296,7 +296,8 @@ impl<H: Handler> Runtime<H> {
             if let Some(standing) = standings.get_mut(&effects.partition) {
                 standing.next = Some(effects.next);
                 standing.last_timestamp = Some(taken.last_timestamp);
-                standing.instruments.batch((taken.records - taken.dead) as u64, taken.dead as u64, took);
+                let (unreadable, exhausted) = (taken.unreadable as u64, taken.exhausted as u64);
+                standing.instruments.batch(taken.records as u64 - unreadable - exhausted, unreadable, exhausted, took);
             }
         }
     }

@@ -47,11 +47,14 @@ pub struct Dead {
 }
 
 /// What a round takes of one partition.
+#[derive(Default)]
 pub struct Taken {
     /// Records.
     pub records: usize,
-    /// Those of them that are dead letters.
-    pub dead: usize,
+    /// Those of them that are dead letters because they can never be handled.
+    pub unreadable: usize,
+    /// Those of them that are dead letters because their attempts were used up.
+    pub exhausted: usize,
     /// Timestamp (ms) of the last one.
     pub last_timestamp: i64,
 }
@@ -106,34 +109,44 @@ impl Work {
         self.queues.retain(|(topic, partition), _| keep(&TopicPartition::new(&**topic, *partition)));
     }
 
-    /// Asks `handler` what becomes of everything in hand. A record that must be retried stops its partition there,
-    /// until `max_attempts` are used up; then it is dead.
+    /// Asks `handler` what becomes of everything in hand that concerns `group`; what doesn't has no effect. A record that
+    /// must be retried stops its partition there, until `max_attempts` are used up; then it is dead.
     pub fn plan<H: Handler>(
         &self,
         handler: &H,
+        group: &str,
         expected: impl Fn(&TopicPartition) -> Option<i64>,
         max_attempts: u32,
     ) -> Plan<H::Effect> {
         let mut plan = Plan { dead: Vec::new(), effects: Vec::new(), taken: Vec::new(), retrying: false };
         for ((topic, number), queue) in &self.queues {
             let mut effects = Vec::with_capacity(queue.records.len());
-            let mut taken = Taken { records: 0, dead: 0, last_timestamp: 0 };
+            let mut taken = Taken::default();
             for (index, record) in queue.records.iter().enumerate() {
                 let attempts = if index == 0 { queue.attempts + 1 } else { 1 };
-                match handler.plan(record) {
-                    Outcome::Done(effect) => {
+                let dead = match handler.concerns(record, group).then(|| handler.plan(record)) {
+                    None => None,
+                    Some(Outcome::Done(effect)) => {
                         effects.push(Effect { offset: record.offset, timestamp: record.timestamp, effect });
+                        None
                     }
-                    Outcome::Retry(_) if attempts < max_attempts => {
+                    Some(Outcome::Retry(_)) if attempts < max_attempts => {
                         plan.retrying = true;
                         break;
                     }
-                    Outcome::Poison(reason) | Outcome::Retry(reason) => {
-                        taken.dead += 1;
-                        if record.offset >= queue.dead_before {
-                            plan.dead.push(Dead { record: Arc::clone(record), reason, attempts });
-                        }
+                    Some(Outcome::Retry(reason)) => {
+                        taken.exhausted += 1;
+                        Some(reason)
                     }
+                    Some(Outcome::Poison(reason)) => {
+                        taken.unreadable += 1;
+                        Some(reason)
+                    }
+                };
+                if let Some(reason) = dead
+                    && record.offset >= queue.dead_before
+                {
+                    plan.dead.push(Dead { record: Arc::clone(record), reason, attempts });
                 }
                 taken.records += 1;
                 taken.last_timestamp = record.timestamp;
@@ -185,6 +198,7 @@ mod tests {
 
     use super::super::handler::{ApplyError, Position};
     use super::*;
+    use crate::kafka::event::RETRY_GROUP;
 
     /// Values say what becomes of them.
     struct Scripted;
@@ -225,7 +239,7 @@ mod tests {
     }
 
     fn plan(work: &Work) -> Plan<String> {
-        work.plan(&Scripted, |_| None, 3)
+        work.plan(&Scripted, "g", |_| None, 3)
     }
 
     #[test]
@@ -237,7 +251,7 @@ mod tests {
         // The apply failed after the dead letter was acknowledged: it is not sent again.
         work.dead_lettered(&first.dead[0].record);
         let second = plan(&work);
-        assert_eq!((second.dead.len(), second.taken[0].dead), (0, 1));
+        assert_eq!((second.dead.len(), second.taken[0].unreadable), (0, 1));
         work.done(&second);
         assert!(work.is_empty());
     }
@@ -270,8 +284,24 @@ mod tests {
         work.done(&second);
         let third = plan(&work);
         assert_eq!((third.retrying, third.dead.len(), third.dead[0].attempts), (false, 1, 3));
+        assert_eq!(third.taken.iter().map(|taken| (taken.unreadable, taken.exhausted)).next(), Some((0, 1)));
         assert_eq!(third.effects[0].next, 3);
         work.done(&third);
+        assert!(work.is_empty());
+    }
+
+    #[test]
+    fn what_is_retried_for_another_group_is_passed_over() {
+        let mut records = records(0, &["a", "b", "poison"]);
+        for (record, group) in records.iter_mut().zip(["other", "g", "other"]) {
+            record.headers.push((RETRY_GROUP.to_owned(), Some(Bytes::from_static(group.as_bytes()))));
+        }
+        let mut work = Work::default();
+        work.add(records);
+        let plan = plan(&work);
+        assert_eq!(plan.effects[0].effects.iter().map(|effect| effect.effect.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!((plan.dead.len(), plan.effects[0].next), (0, 3), "no letter, and the partition moves on");
+        work.done(&plan);
         assert!(work.is_empty());
     }
 

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{ATTEMPTS, ERROR, FAILED_AT, GROUP, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, OURS, SENT_BACK};
-use super::{VALUE_BYTES, origin_of};
+use super::{ATTEMPTS, ERROR, FAILED_AT, GROUP, OF_RETRY, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, OURS};
+use super::{SENT_BACK, VALUE_BYTES, origin_of};
 use crate::kafka::bulk::BulkRecord;
-use crate::kafka::event::{Headers, RETRY_COUNT, header_str};
+use crate::kafka::event::{Headers, RETRY_COUNT, RETRY_GROUP, header_str};
 use crate::kafka::fetch::Record;
 
 /// A word of an error at least this long that has a digit in it is taken for an id.
@@ -80,11 +80,13 @@ impl Letter {
         self.error.as_deref().map_or_else(|| "no error given".to_owned(), kind_of)
     }
 
-    /// The record as it is sent back: without the headers of the dead letter, and counting that it is tried once more.
+    /// The record as it is sent back: without what a retry or a dead letter added, counting that it is tried once more, and
+    /// for the group that gave it up: the others of its topic have dealt with it.
     pub fn revived(&self) -> BulkRecord {
-        let own = |name: &str| !name.starts_with(OURS) && name != RETRY_COUNT;
+        let own = |name: &str| !name.starts_with(OURS) && !name.starts_with(OF_RETRY);
         let mut headers: Headers = self.headers.iter().filter(|(name, _)| own(name)).cloned().collect();
         headers.push((RETRY_COUNT.to_owned(), Some((self.retries + 1).to_string().into())));
+        headers.extend(self.group.clone().map(|group| (RETRY_GROUP.to_owned(), Some(group.into()))));
         BulkRecord {
             key: self.key.clone(),
             value: self.value.clone(),
@@ -197,9 +199,15 @@ mod tests {
 
     #[test]
     fn what_is_sent_back_is_the_record_with_one_try_more() {
-        let record =
-            letter(&[("a", "1"), ("x-retry-count", "2"), ("x-dlq-error", "e"), ("a", "2"), ("x-dlq-partition", "1")])
-                .revived();
+        let record = letter(&[
+            ("a", "1"),
+            ("x-retry-count", "2"),
+            ("x-retry-history", "[]"),
+            ("x-dlq-error", "e"),
+            ("a", "2"),
+            ("x-dlq-partition", "1"),
+        ])
+        .revived();
         let headers: Vec<_> =
             record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref().unwrap())).collect();
         assert_eq!(headers, [("a", &b"1"[..]), ("a", b"2"), ("x-retry-count", b"3")]);
@@ -207,6 +215,13 @@ mod tests {
             (record.key.as_deref(), record.value.as_deref(), record.partition),
             (Some(&b"k"[..]), Some(&b"v"[..]), Some(1))
         );
+    }
+
+    #[test]
+    fn what_is_sent_back_is_for_the_group_that_gave_it_up() {
+        let record = letter(&[("x-retry-group", "shipping"), ("x-dlq-group", "billing")]).revived();
+        let groups: Vec<_> = record.headers.iter().filter(|(name, _)| name == RETRY_GROUP).collect();
+        assert_eq!(groups, [&(RETRY_GROUP.to_owned(), Some(Bytes::from("billing")))]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Dead letters: records that can't be handled leave their partition for `<topic>.dlq`, untouched, with their history
-//! in headers.
+//! Dead letters: records that can't be handled leave their partition for a dead-letter topic, untouched, with their history
+//! in headers. That is `<topic>.dlq`, or one for several topics such as `orders.dlq.v1`.
 //!
 //! A crash between the dead letter and the offset that skips it sends the letter again: at least once, never lost.
 //! Its origin (topic, partition, offset) tells the copies apart.
@@ -45,7 +45,11 @@ pub const SENT_BACK: &str = "x-dlq-sent-back";
 
 /// What the names of the headers above begin with.
 const OURS: &str = "x-dlq-";
-/// What the name of a dead-letter topic ends with.
+/// What the names of the headers of a retry begin with.
+const OF_RETRY: &str = "x-retry-";
+/// The part of its name that makes a topic a dead-letter topic.
+const PART: &str = "dlq";
+/// What the name of a dead-letter topic ends with that is for one topic.
 const SUFFIX: &str = ".dlq";
 
 /// The reason at most, in characters: one that quotes the record could be as large as the record.
@@ -58,7 +62,12 @@ pub fn topic_of(topic: &str) -> String {
     format!("{topic}{SUFFIX}")
 }
 
-/// The topic that `topic` holds dead letters of, by its name; `None` when it is no dead-letter topic.
+/// Whether `topic` holds dead letters: one of the parts of its name, with dots between them, is `dlq`.
+pub fn is_dead_letter_topic(topic: &str) -> bool {
+    topic.split('.').any(|part| part == PART)
+}
+
+/// The topic that all letters of `topic` are from, if its name tells; else each letter does.
 pub fn origin_of(topic: &str) -> Option<&str> {
     topic.strip_suffix(SUFFIX).filter(|origin| !origin.is_empty())
 }
@@ -124,5 +133,27 @@ pub fn letter(to: &str, group: &str, record: &ConsumerRecord, error: &str, attem
         value: record.value.clone(),
         headers,
         timestamp: now_ms(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_its_name_makes_a_topic_one_of_dead_letters() {
+        for topic in ["orders.dlq", "orders.dlq.v1", "dlq", "dlq.orders", "a-1.orders.dlq.v1"] {
+            assert!(is_dead_letter_topic(topic), "{topic}");
+        }
+        for topic in ["orders", "orders-dlq", "orders.dlqs", "nodlq.v1", ""] {
+            assert!(!is_dead_letter_topic(topic), "{topic}");
+        }
+        assert!(is_dead_letter_topic(&topic_of("orders")));
+    }
+
+    #[test]
+    fn only_the_name_of_a_topic_for_one_other_tells_which() {
+        assert_eq!(origin_of(&topic_of("orders.v1")), Some("orders.v1"));
+        assert_eq!((origin_of("orders.dlq.v1"), origin_of(".dlq"), origin_of("dlq")), (None, None, None));
     }
 }

@@ -14,7 +14,7 @@ use super::survey::{Limits, survey};
 use super::{SENT_BACK, origin_of};
 use crate::clock::now_ms;
 use crate::kafka::bulk::{BulkRecord, Placement};
-use crate::kafka::fetch::{Range, Scan, ScanOptions};
+use crate::kafka::fetch::{self, Range, Scan, ScanOptions};
 use crate::kafka::producer::DELIVERY_TIMEOUT;
 use crate::kafka::{Cluster, KafkaError, lookup};
 
@@ -27,54 +27,80 @@ const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
 /// What became of a letter: where the record is now, or why it was not sent.
 pub type Outcome = Result<Placement, String>;
 
-/// What [`all`] has to say while it goes on.
-pub enum News<'a> {
-    /// So many letters are to be sent back, and so many that match were sent back before.
-    Found(usize, usize),
-    /// What became of these.
-    Sent(&'a [(Letter, Outcome)]),
+/// Letters that are to be sent back, and what was taken of each.
+#[derive(Debug)]
+pub struct Chosen<T> {
+    /// What was taken, by partition and offset: in this order they are sent.
+    pub letters: BTreeMap<(i32, i64), T>,
+    /// How many more there would have been without the limit.
+    pub more: usize,
+    /// How many match that were sent back before.
+    pub sent_before: usize,
 }
 
-/// Sends back every letter of `topic` that `wants` wants and that was not sent back before, partition by partition in
-/// their order. It reads the topic twice: that a letter was sent back is said after it. Cancelling `stop` ends it between
-/// two batches.
+impl<T> Chosen<T> {
+    /// The letters without what was taken of them.
+    pub fn places(&self) -> BTreeSet<(i32, i64)> {
+        self.letters.keys().copied().collect()
+    }
+}
+
+/// Finds the first `limit` letters of `topic` that `take` takes something of and that were not sent back before. It reads
+/// the whole topic: that a letter was sent back is said after it.
+///
+/// # Errors
+/// There is no such topic, or it can't be read.
+pub async fn choose<T>(
+    cluster: &Cluster,
+    topic: &str,
+    limit: usize,
+    take: impl FnMut(&Letter, &fetch::Record) -> Option<T>,
+) -> Result<Chosen<T>, KafkaError> {
+    let survey = survey(cluster, topic, Limits::NONE, take).await?;
+    let (matching, waiting) = (survey.found.len(), survey.waiting());
+    let mut found: Vec<_> = survey.found.into_iter().filter(|letter| !letter.sent_back).collect();
+    found.sort_by_key(|letter| (letter.partition, letter.offset));
+    let letters = found.into_iter().take(limit).map(|found| ((found.partition, found.offset), found.taken));
+    Ok(Chosen { letters: letters.collect(), more: waiting.saturating_sub(limit), sent_before: matching - waiting })
+}
+
+/// Sends back the letters of `topic` at `places`, partition by partition in their order, and tells what became of them.
+/// Cancelling `stop` ends it between two batches.
 ///
 /// # Errors
 /// The topic can't be read, or letters were sent back and could not be marked.
-pub async fn all(
+pub async fn send(
     cluster: &Cluster,
     topic: &str,
-    wants: impl Fn(&Letter) -> bool,
+    places: &BTreeSet<(i32, i64)>,
     stop: &CancellationToken,
-    mut tell: impl FnMut(News<'_>),
+    tell: impl FnMut(&[(Letter, Outcome)]),
 ) -> Result<(), KafkaError> {
-    let mut found: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
-    let survey = survey(cluster, topic, Limits::NONE, |letter| wants(letter).then_some(())).await?;
-    for letter in survey.found.iter().filter(|letter| !letter.sent_back) {
-        found.entry(letter.partition).or_default().insert(letter.offset);
+    if places.is_empty() {
+        return Ok(());
     }
-    tell(News::Found(survey.waiting(), survey.found.len() - survey.waiting()));
     let mut back = SendBack::start(cluster, topic).await?;
-    let result = send_found(&mut back, cluster, &found, stop, tell).await;
+    let result = send_places(&mut back, places, stop, tell).await;
     back.close().await;
     result
 }
 
-async fn send_found(
+async fn send_places(
     back: &mut SendBack,
-    cluster: &Cluster,
-    found: &BTreeMap<i32, BTreeSet<i64>>,
+    places: &BTreeSet<(i32, i64)>,
     stop: &CancellationToken,
-    mut tell: impl FnMut(News<'_>),
+    mut tell: impl FnMut(&[(Letter, Outcome)]),
 ) -> Result<(), KafkaError> {
-    let topic = back.topic.clone();
-    for (partition, offsets) in found {
-        let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { continue };
+    let (cluster, topic) = (back.cluster.clone(), back.topic.clone());
+    let in_order: Vec<(i32, i64)> = places.iter().copied().collect();
+    for of_partition in in_order.chunk_by(|a, b| a.0 == b.0) {
+        let [(partition, first), ..] = of_partition else { continue };
+        let last = of_partition.last().map_or(*first, |(_, last)| *last);
         let range = Range { topic: topic.as_str().into(), partition: *partition, from: *first, to: Some(last + 1) };
-        let mut scan = Scan::start(cluster, vec![range], &ScanOptions::default());
+        let mut scan = Scan::start(&cluster, vec![range], &ScanOptions::default());
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(chunk) = scan.next().await {
-            for record in chunk?.records.iter().filter(|record| offsets.contains(&record.offset)) {
+            for record in chunk?.records.iter().filter(|record| places.contains(&(*partition, record.offset))) {
                 bytes += record.size();
                 batch.extend(Letter::read(&topic, *partition, record));
                 if batch.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE {
@@ -96,12 +122,12 @@ async fn send_found(
 async fn send_batch(
     back: &mut SendBack,
     letters: Vec<Letter>,
-    tell: &mut impl FnMut(News<'_>),
+    tell: &mut impl FnMut(&[(Letter, Outcome)]),
 ) -> Result<(), KafkaError> {
     let records: Vec<_> = letters.iter().map(|letter| (letter, letter.revived())).collect();
     let outcomes = back.send(&records).await?;
     let told: Vec<_> = letters.into_iter().zip(outcomes).collect();
-    tell(News::Sent(&told));
+    tell(&told);
     Ok(())
 }
 

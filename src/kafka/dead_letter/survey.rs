@@ -7,7 +7,7 @@ use krafka::admin::TopicPartition;
 
 use super::letter::{Letter, headers, marked};
 use crate::kafka::admin::topics;
-use crate::kafka::fetch::{self, Range, Scan, ScanOptions};
+use crate::kafka::fetch::{self, Range, Record, Scan, ScanOptions};
 use crate::kafka::{Cluster, KafkaError};
 
 /// Offsets of each partition that are read before it is asked whether to go on.
@@ -67,8 +67,8 @@ impl<T> Survey<T> {
     }
 }
 
-/// Reads `topic` from its ends back. `take` takes what is wanted of a letter, of one that is not wanted nothing: letters may
-/// be large, and are not kept. A marker comes after what it marks, so that of every letter found it is known whether it was
+/// Reads `topic` from its ends back. `take` takes what is wanted of a letter, given the record that it is read from, and of
+/// one that is not wanted nothing: letters may be large, and are not kept. A marker comes after what it marks, so that of every letter found it is known whether it was
 /// sent back.
 ///
 /// # Errors
@@ -77,7 +77,7 @@ pub async fn survey<T>(
     cluster: &Cluster,
     topic: &str,
     limits: Limits,
-    mut take: impl FnMut(&Letter) -> Option<T>,
+    mut take: impl FnMut(&Letter, &Record) -> Option<T>,
 ) -> Result<Survey<T>, KafkaError> {
     let started = Instant::now();
     let led: Vec<TopicPartition> = topics::layout_of(cluster, topic).await?.led().collect();
@@ -120,7 +120,7 @@ impl<T> Survey<T> {
         cluster: &Cluster,
         topic: &str,
         windows: Vec<Range>,
-        take: &mut impl FnMut(&Letter) -> Option<T>,
+        take: &mut impl FnMut(&Letter, &Record) -> Option<T>,
     ) -> Result<(), KafkaError> {
         let partitions: Vec<i32> = windows.iter().map(|window| window.partition).collect();
         let mut scan = Scan::start(cluster, windows, &ScanOptions::default());
@@ -133,7 +133,7 @@ impl<T> Survey<T> {
                     self.sent_back.extend(offsets.into_iter().map(|offset| (partition, offset)));
                     continue;
                 };
-                if let Some(taken) = take(&letter) {
+                if let Some(taken) = take(&letter, record) {
                     let Letter { offset, timestamp, .. } = letter;
                     self.found.push(Found { partition, offset, timestamp, sent_back: false, taken });
                 }

@@ -74,12 +74,12 @@ pub struct Range {
     pub parts: Vec<Part>,
 }
 
-/// Who gets the dead letters of a replay, and in whose name.
+/// For which group a replay is, and who gets its dead letters.
 #[derive(Clone)]
 pub struct Letters {
     /// The producer.
     pub producer: Producer,
-    /// The group.
+    /// The group; what is retried for another one is passed over.
     pub group: String,
     /// Their topic; that of the record's own topic unless one is named.
     pub topic: Option<String>,
@@ -236,7 +236,7 @@ async fn build<H: Rebuild>(
         let mut effects = Vec::with_capacity(batch.len());
         for (partition, records) in batch {
             let records: Vec<_> = records.into_iter().map(Arc::new).collect();
-            let (done, poison) = plan(shadow, &records)?;
+            let (done, poison) = plan(shadow, &letters.group, &records)?;
             report.applied += done.len() as u64;
             report.poison += poison.len() as u64;
             let seen = seen.get(&(partition.topic().to_owned(), partition.partition())).copied().unwrap_or(0);
@@ -276,10 +276,14 @@ async fn apply<H: Rebuild>(shadow: &H, batch: &[PartitionEffects<H::Effect>]) ->
 
 type Planned<'a, E> = (Vec<Effect<E>>, Vec<(&'a Arc<ConsumerRecord>, String)>);
 
-/// The effects of records, and those that can't be handled, with the reason.
-fn plan<'a, H: Handler>(handler: &H, records: &'a [Arc<ConsumerRecord>]) -> Result<Planned<'a, H::Effect>, Busy> {
+/// The effects of those records that concern `group`, and those that can't be handled, with the reason.
+fn plan<'a, H: Handler>(
+    handler: &H,
+    group: &str,
+    records: &'a [Arc<ConsumerRecord>],
+) -> Result<Planned<'a, H::Effect>, Busy> {
     let (mut effects, mut poison) = (Vec::with_capacity(records.len()), Vec::new());
-    for record in records {
+    for record in records.iter().filter(|record| handler.concerns(record, group)) {
         match handler.plan(record) {
             Outcome::Done(effect) => {
                 effects.push(Effect { offset: record.offset, timestamp: record.timestamp, effect });

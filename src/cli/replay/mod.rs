@@ -1,4 +1,7 @@
-//! `kboard replay`: rebuilds projections from the log, beside the live state, and puts them in its place in one step.
+//! `kboard replay`: rebuilds projections from the log, beside the live state, and puts them in its place in one step. With
+//! `--dlq`, sends dead letters back ([`dlq`]).
+
+mod dlq;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,22 +26,35 @@ use crate::time;
 
 /// Records a second that a dry run assumes: the least that `benches/board drain` is to show of one process.
 const ASSUMED_RATE: f64 = 100_000.0;
+/// Where a rebuild may begin: what is for dead letters goes with none of these (with `requires`, clap would let it pass, since
+/// each of them rules out `--dlq`).
+const REBUILD: [&str; 3] = ["from_earliest", "from_time", "from_offset"];
 /// How often the progress bar looks.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Rebuild projections from the log.
+/// Rebuild projections from the log, or send dead letters back.
 #[derive(Debug, clap::Args)]
 #[command(
-    group(clap::ArgGroup::new("from").required(true).args(["from_earliest", "from_time", "from_offset"])),
+    group(clap::ArgGroup::new("from").required(true).args(["from_earliest", "from_time", "from_offset", "dlq"])),
     after_help = "Examples:
   kboard replay --from-earliest                          every projection of every app
   kboard replay --group message-board --from-earliest --dry-run
   kboard replay --group message-board --from-time 2h
   kboard replay --group message-board --from-offset 0=1200 --from-offset 1=900
   kboard replay --from-earliest --online                 while consumers run: they wait for the end
+  kboard replay --dlq orders.dlq.v1 --dry-run            how many letters would go back where, by error
+  kboard replay --dlq orders.dlq.v1 --where '$header.x-dlq-group == \"payment-service\"'
+  kboard replay --dlq orders.dlq.v1 --where '$.payload.total < 100' --limit 10
+  kboard replay --dlq orders.dlq.v1 --where /timeout/ --output json
 
 The state is built beside the live one and put in its place in one atomic step: readers never see half of it, viewers
-get the new window. Interrupted, it leaves the live state as it was, and may be run again."
+get the new window. Interrupted, it leaves the live state as it was, and may be run again.
+
+A letter that is sent back goes to the partition it came from, for the group that gave it up, and is marked in the
+dead-letter topic: no later run, and no console, sends it again. --where is the console's search: a text in any case
+or a /pattern/ in key, value and headers, or an expression over $ (the value as JSON), $key, $header.NAME, $offset, …
+with == != < <= > >= contains =~ exists && || !. Letters that could not go back, or of which --where can't tell, make
+the exit code 1; it is 130 when Ctrl-C came before the end."
 )]
 pub struct Args {
     /// The group whose projection to rebuild; repeatable. All of them when none is named.
@@ -59,7 +75,17 @@ pub struct Args {
     /// Run although consumers of the group do: they are held off the state until the new one is in its place.
     #[arg(long)]
     online: bool,
-    /// Say how many records it would read and about how long it would take, and change nothing.
+    /// Send the letters of this dead-letter topic back to where they came from, instead of rebuilding anything.
+    #[arg(long, value_name = "TOPIC", conflicts_with_all = ["groups", "until", "online"])]
+    dlq: Option<String>,
+    /// Only letters that match, in the console's search language.
+    #[arg(long = "where", value_name = "EXPR", conflicts_with_all = REBUILD)]
+    where_: Option<String>,
+    /// Only the first N letters that match and wait, partition by partition from the oldest.
+    #[arg(long, value_name = "N", conflicts_with_all = REBUILD)]
+    limit: Option<usize>,
+    /// Say how many records it would read and about how long it would take, or which letters it would send back, and change
+    /// nothing.
     #[arg(long)]
     dry_run: bool,
     /// How to print the result.
@@ -88,6 +114,9 @@ fn partition_offset(text: &str) -> Result<(i32, i64), String> {
 
 /// Replays.
 pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
+    if let Some(topic) = &args.dlq {
+        return dlq::run(topic, args, settings).await;
+    }
     let stop = shutdown::on_signal()?;
     let prefix = Prefix(settings.topic_prefix.clone());
     let groups = chosen(&args.groups, &prefix)?;
