@@ -53,8 +53,8 @@ impl<S: DeserializeOwned> View<S> {
             return Ok(Vec::new());
         }
         let values: Vec<Option<Bytes>> = self
-            .in_live_space(async |space| {
-                let keys: Vec<_> = keys.iter().map(|key| self.names.state(space, key)).collect();
+            .in_live_space(|space| async move {
+                let keys: Vec<_> = keys.iter().map(|key| self.names.state(&space, key)).collect();
                 let pipeline = self.redis.client().pipeline();
                 let () = pipeline.hget(self.names.root(), "space").await?;
                 let () = pipeline.mget(keys).await?;
@@ -85,13 +85,13 @@ impl<S: DeserializeOwned> View<S> {
         // Keys of one score are in the order of their names; those up to `after` are passed over.
         while page.len() < limit {
             let asked = (limit - page.len() + 1) as i64;
+            let min = min.as_str();
             let found: Vec<(String, f64)> = self
-                .in_live_space(async |space| {
+                .in_live_space(|space| async move {
                     let pipeline = self.redis.client().pipeline();
                     let () = pipeline.hget(self.names.root(), "space").await?;
-                    let range = (min.as_str(), "+inf");
-                    let index = self.names.index(space, index);
-                    let () = pipeline.zrangebyscore(index, range.0, range.1, true, Some((offset, asked))).await?;
+                    let index = self.names.index(&space, index);
+                    let () = pipeline.zrangebyscore(index, min, "+inf", true, Some((offset, asked))).await?;
                     pipeline.all().await
                 })
                 .await?;
@@ -114,10 +114,10 @@ impl<S: DeserializeOwned> View<S> {
     /// # Errors
     /// When Redis is away.
     pub async fn count(&self, index: &str) -> Result<u64, RedisError> {
-        self.in_live_space(async |space| {
+        self.in_live_space(|space| async move {
             let pipeline = self.redis.client().pipeline();
             let () = pipeline.hget(self.names.root(), "space").await?;
-            let () = pipeline.zcard(self.names.index(space, index)).await?;
+            let () = pipeline.zcard(self.names.index(&space, index)).await?;
             pipeline.all().await
         })
         .await
@@ -125,14 +125,16 @@ impl<S: DeserializeOwned> View<S> {
 
     /// What `ask` finds in the space that is the live one: it asks for that, too, and is asked again when that is another
     /// than it was.
-    async fn in_live_space<T: fred::types::FromValue>(
-        &self,
-        ask: impl AsyncFn(&str) -> Result<(Option<String>, Value), fred::error::Error>,
-    ) -> Result<T, RedisError> {
+    async fn in_live_space<T, Asked>(&self, ask: impl Fn(String) -> Asked) -> Result<T, RedisError>
+    where
+        T: fred::types::FromValue,
+        // Of a name that it owns: what an async closure borrows can't be proved to go from thread to thread.
+        Asked: Future<Output = Result<(Option<String>, Value), fred::error::Error>>,
+    {
         let failed = |source| RedisError::Command { operation: "view", source };
         loop {
             let space = self.space.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let (live, found) = ask(&space).await.map_err(failed)?;
+            let (live, found) = ask(space.clone()).await.map_err(failed)?;
             let live = live.unwrap_or_default();
             if live == space {
                 return found.convert().map_err(failed);
