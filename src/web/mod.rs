@@ -8,15 +8,18 @@
 //! - [`query`]: what comes behind the question mark.
 //! - [`reply`]: answers: JSON, pages, errors.
 //! - [`assets`]: CSS, JavaScript and pictures, compiled into the executable.
+//! - [`human`], [`chart`]: numbers as people read them, lines and bars over time.
 //! - [`health`]: `/healthz`, `/readyz`, `/metrics`.
 //! - [`dead_letters`]: what is in the dead-letter topics, counted: `/metrics/dlq`.
 
 pub mod assets;
 pub mod body;
 pub mod dead_letters;
+pub mod chart;
 pub mod events;
 pub mod headers;
 pub mod health;
+pub mod human;
 pub mod query;
 pub mod reply;
 pub mod routes;

@@ -10,6 +10,10 @@ use crate::time;
 /// What is shown where something is not known.
 pub const UNKNOWN: &str = "–";
 
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
 /// A whole number, or a reference to one, as templates have them.
 pub trait Number {
     /// Its value; the largest there is where it is larger.
@@ -59,6 +63,14 @@ pub fn bytes(bytes: impl Number) -> String {
 /// `1.21 MiB`, or what stands for the unknown.
 pub fn size(size: impl Borrow<Option<u64>>) -> String {
     size.borrow().map_or_else(|| UNKNOWN.to_owned(), bytes)
+}
+
+/// An amount of money in cents: `$1,234.50`.
+pub fn money(cents: impl Number) -> String {
+    let cents = cents.value();
+    let sign = if cents < 0 { "−" } else { "" };
+    let cents = cents.unsigned_abs();
+    format!("{sign}${}.{:02}", HumanCount(cents / 100), cents % 100)
 }
 
 /// A length of time in milliseconds: `7d`, `1h 30m`, `250 ms`.
@@ -114,6 +126,28 @@ pub fn clock(millis: i64) -> String {
     }
 }
 
+/// The time of day with milliseconds: `12:00:05.123`, in UTC.
+pub fn clock_ms(millis: impl Number) -> String {
+    match Timestamp::from_millisecond(millis.value()) {
+        Ok(time) => time.strftime("%H:%M:%S.%3f").to_string(),
+        Err(_) => UNKNOWN.to_owned(),
+    }
+}
+
+/// How long ago `millis` was at the time `now_ms`, as people say it: `just now`, `5 min ago`, `3 h ago`, `2 d ago`, then the
+/// date. `time.js` does the same.
+pub fn ago(now_ms: i64, millis: impl Number) -> String {
+    let millis = millis.value();
+    match (now_ms - millis) / 1_000 {
+        ..MINUTE => "just now".to_owned(),
+        age @ MINUTE..HOUR => format!("{} min ago", age / MINUTE),
+        age @ HOUR..DAY => format!("{} h ago", age / HOUR),
+        age if age < 7 * DAY => format!("{} d ago", age / DAY),
+        _ => Timestamp::from_millisecond(millis)
+            .map_or_else(|_| UNKNOWN.to_owned(), |time| time.strftime("%-d %b %Y").to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +165,7 @@ mod tests {
         );
         assert_eq!((rate(Some(0.25)), rate(Some(1_234.4)), rate(None)), ("0.2/s".into(), "1,234/s".into(), "–".into()));
         assert_eq!(size(Some(1024 * 1024)), "1.00 MiB");
+        assert_eq!((money(123_450), money(5), money(-99_999_i64)), ("$1,234.50".into(), "$0.05".into(), "−$999.99".into()));
     }
 
     #[test]
