@@ -178,7 +178,9 @@ mod tests {
     fn an_order_is_paid_in_full_once() {
         let service = service(Switches::calm());
         let placed = placed(1, &[("mug", 2, 1_250)]);
-        let Some(Body::PaymentAuthorized(payment)) = decided(&service, &[placed.clone()]) else { panic!("not paid") };
+        let Some(Body::PaymentAuthorized(payment)) = decided(&service, std::slice::from_ref(&placed)) else {
+            panic!("not paid")
+        };
         assert_eq!((payment.amount, payment.ts), (Cents(2_500), Time(9)));
         assert_eq!(decided(&service, &[placed.clone(), authorized(9, 2_500)]), None);
         assert_eq!(decided(&service, &[authorized(9, 2_500), placed.clone(), placed]), None);

@@ -91,7 +91,7 @@ pub fn read(prefix: &Prefix, record: &ConsumerRecord) -> Result<Event, String> {
     if *ts == Time::default() {
         return Err(format!("the {} says no time", event_type.name()));
     }
-    let told = |what: String| format!("a {} that can't be: {what}", event_type.name());
+    let told = |what: String| format!("the {} can't be: {what}", event_type.name());
     body.check().map_err(told)?;
     let id = read.event_id.or_else(|| header_str(&record.headers, event::EVENT_ID).map(str::to_owned));
     let id = id.ok_or_else(|| format!("the {} has no eventId", event_type.name()))?;
