@@ -36,7 +36,7 @@ pub mod web;
 
 use futures::FutureExt;
 
-use super::{App, GroupSpec};
+use super::{App, GroupSpec, Prefix};
 use crate::processor::retry::worker::Worker;
 use crate::web::Part;
 use service::group;
@@ -47,6 +47,7 @@ pub const APP: App = App {
     home: Part { name: "Orders", address: "/orders" },
     topics: topics::specs,
     groups: GROUPS,
+    keys,
     mount: |services, subscriber| web::mount(services, subscriber).boxed(),
     generate: generator::generate,
 };
@@ -60,3 +61,9 @@ pub const GROUPS: &[GroupSpec] = &[
     group::<analytics::Analytics>(),
     group::<Worker>(),
 ];
+
+fn keys(prefix: &Prefix) -> Vec<String> {
+    let states = GROUPS.iter().map(|group| prefix.apply(&format!("kboard:{}", group.name)));
+    let all = states.flat_map(|state| [format!("{state}:*"), state]);
+    all.chain([prefix.apply("orders:*")]).collect()
+}
