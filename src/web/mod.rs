@@ -14,8 +14,8 @@
 
 pub mod assets;
 pub mod body;
-pub mod dead_letters;
 pub mod chart;
+pub mod dead_letters;
 pub mod events;
 pub mod headers;
 pub mod health;

@@ -290,7 +290,9 @@ fn when_nothing_fails_orders_complete_at_once() {
     let mut rounds = 0;
     while world.orders().values().filter(|order| order.status() == Status::Completed).count() < 20 {
         for group in &mut world.groups {
-            (0..12).for_each(|partition| drop(group.poll(&world.log, partition, 100, world.now_ms, false)));
+            (0..12).for_each(|partition| {
+                group.poll(&world.log, partition, 100, world.now_ms, false);
+            });
             group.flush(&mut world.log, false);
         }
         rounds += 1;
