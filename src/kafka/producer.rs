@@ -36,7 +36,7 @@ pub struct Producer {
     /// Tells the flusher that a record waits.
     queued: Arc<Notify>,
     _flusher: Arc<AbortOnDropHandle<()>>,
-    instruments: Arc<HashMap<String, ProducerInstruments>>,
+    instruments: Arc<HashMap<String, Arc<ProducerInstruments>>>,
 }
 
 /// A record to send.
@@ -73,7 +73,8 @@ impl Producer {
             .map_err(KafkaError::request("start the producer"))?;
         // It has just spoken to a broker.
         metrics::gauge!(m::PRODUCER_CONNECTED.name).set(1.0);
-        let instruments = topics.into_iter().map(|topic| (topic.clone(), ProducerInstruments::new(&topic))).collect();
+        let instruments =
+            topics.into_iter().map(|topic| (topic.clone(), Arc::new(ProducerInstruments::new(&topic)))).collect();
         let (inner, queued) = (Arc::new(producer), Arc::new(Notify::new()));
         let flusher = tokio::spawn(flush_when_queued(Arc::clone(&inner), Arc::clone(&queued)));
         let _flusher = Arc::new(AbortOnDropHandle::new(flusher));

@@ -226,18 +226,27 @@ impl<P: Processor> Service<P> {
             open.extend(still_open);
             self.write(changes.writes.into_iter().map(|write| (write.key, write.stored)));
         }
-        let failed = self.failed(world);
         let home = home_of(&self.topics[0], 0);
-        let open: BTreeMap<_, _> = (open.into_iter())
-            .filter(|(_, is_open)| *is_open)
-            .map(|(key, _)| (key.clone(), (home.clone(), failed.contains(&key))))
-            .collect();
+        open.retain(|_, is_open| *is_open);
+        let open: BTreeMap<_, _> = open.into_keys().map(|key| (key, home.clone())).collect();
         let known = self.known(self.states.keys());
-        let changes = reopen(&self.processor, &open, &known, world.now);
+        let (changes, failing) = reopen(&self.processor, &open, &known, world.now);
         self.write(changes.writes.into_iter().map(|write| {
             let waiting = before.get(&write.key).filter(|_| !is_lost).map(|stored| stored.waiting.clone());
             (write.key, Stored { waiting: waiting.unwrap_or_default(), ..write.stored })
         }));
+        // Records that failed, and whose place among those that wait was in the lost outbox, are read once more.
+        let failed = self.failed(world);
+        for key in failing.iter().filter(|key| is_lost && !failed.contains(key)) {
+            for record in &records {
+                let Ok(Some(input)) = input(&self.processor, &self.group, record) else { continue };
+                if input.keys.first() == Some(key)
+                    && let Some(stands) = self.offsets.get_mut(&(record.topic.to_string(), record.partition))
+                {
+                    *stands = record.offset.min(*stands);
+                }
+            }
+        }
     }
 
     /// Keys about which a record waits or is a dead letter.
@@ -302,7 +311,7 @@ pub trait Actor {
 impl<P: Processor> Actor for Service<P> {
     fn act(&mut self, world: &mut World, choose: &mut dyn FnMut(u32) -> u32) {
         let partitions = self.partitions(world);
-        let mut read = |choose: &mut dyn FnMut(u32) -> u32| {
+        let read = |choose: &mut dyn FnMut(u32) -> u32| {
             let (topic, partition) = partitions[choose(partitions.len() as u32) as usize].clone();
             (topic, partition, i64::from(choose(3)), 1 + choose(6) as usize)
         };

@@ -30,6 +30,8 @@ mod rebuild;
 pub mod retry;
 pub mod step;
 mod store;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 use tokio_util::sync::CancellationToken;
@@ -91,7 +93,8 @@ pub async fn run<P: Processor>(
     let (cluster, producer) = (setup.cluster.clone(), setup.producer.clone());
     let handler = ProcessorHandler::new(setup, processor);
     let outbox = handler.outbox();
-    let result = consumer::run(group, handler, &cluster, producer, health, shutdown).await;
+    // On the heap: callers' futures would be as deep as all that it awaits.
+    let result = Box::pin(consumer::run(group, handler, &cluster, producer, health, shutdown)).await;
     outbox.finish().await;
     result
 }
@@ -114,7 +117,7 @@ pub async fn rebuild<P: Processor>(
     };
     let handler = ProcessorHandler::new(setup, processor);
     let outbox = handler.outbox();
-    let report = replay::replay(&handler, range, &letters, progress).await;
+    let report = Box::pin(replay::replay(&handler, range, &letters, progress)).await;
     outbox.finish().await;
     report
 }

@@ -3,7 +3,8 @@
 //! A rebuild evolves over what came in and over what was emitted, and decides nothing: what the group has done stands in the
 //! log, and what stands there is not done again. It reads what came in up to where the group has handled it, and all that
 //! was emitted; members go on from there. What is left to decide then (a wake-up, or an event that was never sent because
-//! its outbox was lost) is decided by them, as wake-ups of the new states.
+//! its outbox was lost) is decided by them, as wake-ups of the new states. A record that failed and neither waits nor is a
+//! dead letter, because its outbox was lost, is read once more.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,8 +45,8 @@ pub struct Shadow {
 struct Building {
     /// Up to where each consumed partition counts as handled.
     handled: HashMap<TopicPartition, i64>,
-    /// Keys about which something is left to decide, each with the partition that will see to it.
-    open: BTreeMap<String, String>,
+    /// Keys about which something is left to decide.
+    open: BTreeMap<String, Open>,
     /// Records that failed: where each waits, and its key.
     waiting: HashMap<String, String>,
     /// The places whose records came back and were handled.
@@ -54,6 +55,15 @@ struct Building {
     dead: BTreeSet<String>,
     /// The space that was the live one when it began.
     before: Option<String>,
+}
+
+/// What is known of a key about which something is left to decide.
+#[derive(Default)]
+struct Open {
+    /// The partition whose reader will see to it: the last one that brought something about it.
+    home: String,
+    /// From where on each consumed partition may have brought what is left to decide.
+    since: BTreeMap<String, i64>,
 }
 
 impl Building {
@@ -128,14 +138,14 @@ impl<P: Processor> ProcessorHandler<P> {
                 building.open.remove(&key);
             }
         }
-        // The last partition that brought something about a key, of those that members read, sees to it.
         for Input { keys, record, .. } in inputs {
             let partition = TopicPartition::new(&*record.topic, record.partition);
             if let Some(key) = keys.first()
                 && building.handled.contains_key(&partition)
-                && let Some(its_home) = building.open.get_mut(key)
+                && let Some(open) = building.open.get_mut(key)
             {
-                *its_home = home(&partition);
+                open.home = home(&partition);
+                open.since.entry(open.home.clone()).or_insert(record.offset);
             }
         }
         Ok(())
@@ -182,33 +192,38 @@ impl<P: Processor> ProcessorHandler<P> {
         let Building { open, waiting, back, mut dead, before, .. } = std::mem::take(&mut *shadow.building());
         dead.extend(waiting.into_iter().filter(|(place, _)| !back.contains(place)).map(|(_, key)| key));
         let anywhere = self.shared.setup.topics.first().map(|topic| super::step::home_of(topic, 0)).unwrap_or_default();
-        let open: Vec<_> = (open.into_iter())
-            .map(|(key, home)| {
-                let home = if home.is_empty() { anywhere.clone() } else { home };
-                let has_failed = dead.contains(&key);
-                (key, (home, has_failed))
+        let homes: Vec<_> = (open.iter())
+            .map(|(key, Open { home, .. })| {
+                (key.clone(), if home.is_empty() { anywhere.clone() } else { home.clone() })
             })
             .collect();
-        for chunk in open.chunks(CHUNK) {
-            let open: BTreeMap<_, _> = chunk.iter().cloned().collect();
+        let mut again: BTreeMap<String, i64> = BTreeMap::new();
+        for chunk in homes.chunks(CHUNK) {
+            let homes: BTreeMap<_, _> = chunk.iter().cloned().collect();
             let now = now_ms();
             let mut known: BTreeMap<String, Stored<P::State>> = BTreeMap::new();
-            self.load(&shadow.space, open.keys(), now, &mut known).await?;
+            self.load(&shadow.space, homes.keys(), now, &mut known).await?;
             let needs = |(key, stored): (&String, &Stored<P::State>)| self.shared.processor.needs(key, &stored.state);
             let needed: Vec<String> = known.iter().flat_map(needs).collect();
             self.load(&shadow.space, &needed, now, &mut known).await?;
-            let mut changes = reopen(&self.shared.processor, &open, &known, now);
-            self.keep_waiting(before.as_deref(), &open, &mut changes, now).await?;
+            let (mut changes, failing) = reopen(&self.shared.processor, &homes, &known, now);
+            self.keep_waiting(before.as_deref(), &homes, &mut changes, now).await?;
             self.write(shadow, &[], &changes, now).await?;
+            let lost = failing.iter().filter(|key| before.is_none() && !dead.contains(*key));
+            for (partition, offset) in lost.filter_map(|key| open.get(key)).flat_map(|open| &open.since) {
+                let first = again.entry(partition.clone()).or_insert(*offset);
+                *first = (*first).min(*offset);
+            }
         }
-        Ok(())
+        let moves: Vec<_> = again.into_iter().map(|(partition, to)| Move { partition, from: None, to }).collect();
+        self.write(shadow, &moves, &Changes::default(), now_ms()).await
     }
 
     /// Records that wait for their turn do so as before.
     async fn keep_waiting(
         &self,
         before: Option<&str>,
-        open: &BTreeMap<String, (String, bool)>,
+        open: &BTreeMap<String, String>,
         changes: &mut Changes<P::State>,
         now: i64,
     ) -> Result<(), ApplyError> {

@@ -230,28 +230,30 @@ pub fn fold<P: Processor>(
 }
 
 /// Sees to it that what is left to decide about rebuilt states is decided once they are the live ones: at the times that
-/// they ask for, or at once where something is to be emitted. `open` are the keys, each with the partition that sees to it
-/// and whether a record about it waits or is a dead letter: then it is not for its key to try again.
+/// they ask for, or at once where something is to be emitted. `open` are the keys, each with the partition that sees to it.
+/// Told besides are those about which nothing can be decided now: a record waits, or is a dead letter.
 pub fn reopen<P: Processor>(
     processor: &P,
-    open: &BTreeMap<String, (String, bool)>,
+    open: &BTreeMap<String, String>,
     stored: &BTreeMap<String, Stored<P::State>>,
     now_ms: i64,
-) -> Changes<P::State> {
-    let mut work = Work::new(stored);
+) -> (Changes<P::State>, Vec<String>) {
+    let (mut work, mut failing) = (Work::new(stored), Vec::new());
     let moment = Moment { now_ms, attempt: 1, woken: false };
-    for (key, (home, failed)) in open {
+    for (key, home) in open {
         let at = match processor.decide(key, &work.states, &moment) {
             Ok(decision) if decision.events.is_empty() => decision.wake,
             Ok(_) => Some(now_ms),
-            Err(Failure::Transient(_)) if !failed => Some(now_ms),
-            Err(_) => None,
+            Err(_) => {
+                failing.push(key.clone());
+                None
+            }
         };
         work.touched.insert(key.clone());
         work.wakes.insert(key.clone(), at.map(|at| Wake { at, home: home.clone() }));
     }
     let (writes, _) = work.finish(processor, stored);
-    Changes { writes, ..Changes::default() }
+    (Changes { writes, ..Changes::default() }, failing)
 }
 
 /// The states of a batch as they become.
@@ -296,7 +298,8 @@ impl<S: Clone + Default + PartialEq> Work<S> {
             if !changed && after.wake == before.wake && after.waiting == before.waiting {
                 continue;
             }
-            let (was, is) = (processor.indexes(key, &before.state), processor.indexes(key, &after.state));
+            let indexes = |state: &S| if *state == S::default() { Vec::new() } else { processor.indexes(key, state) };
+            let (was, is) = (indexes(&before.state), indexes(&after.state));
             let gone = |index: &&Index| !is.iter().any(|other| other.name == index.name);
             let remove = was.iter().filter(gone).map(|index| index.name.clone()).collect();
             let add = is.iter().filter(|index| !was.contains(index)).cloned().collect();
@@ -333,7 +336,9 @@ impl<P: Processor> Step<'_, P> {
         let attempt = Attempt::of(record);
         let (home, prefix) = (home_of(&record.topic, record.partition), format!("{:020}", record.offset));
         self.work.touched.extend(keys.iter().cloned());
+        let others_wait = self.work.waiting.contains_key(&key);
         if self.retry.keep_order
+            && others_wait
             && let Some(due) = self.turn_after(&key, &attempt.id())
         {
             self.put_behind(&key, &attempt, due);
@@ -346,7 +351,9 @@ impl<P: Processor> Step<'_, P> {
         match self.processor.decide(&key, &self.work.states, &moment) {
             Ok(decision) => {
                 self.carry_out(&key, &home, &prefix, decision);
-                self.had_its_turn(&key, &attempt.id());
+                if others_wait {
+                    self.had_its_turn(&key, &attempt.id());
+                }
             }
             Err(failure) => self.fail(&key, &home, &prefix, record, attempt, failure),
         }
@@ -432,7 +439,7 @@ impl<P: Processor> Step<'_, P> {
     fn turn_after(&self, key: &str, id: &str) -> Option<i64> {
         let waiting = self.work.waiting.get(key)?;
         let before = waiting.iter().position(|waiting| waiting.id == id).unwrap_or(waiting.len());
-        waiting[..before].iter().map(|waiting| waiting.due).max()
+        waiting[..before].iter().map(|waiting| waiting.due + 1).max()
     }
 
     fn put_behind(&mut self, key: &str, attempt: &Attempt, due: i64) {

@@ -10,7 +10,6 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use super::metrics as m;
 
 /// The series of one produced topic.
-#[derive(Clone)]
 pub struct ProducerInstruments {
     topic: String,
     sent: Counter,

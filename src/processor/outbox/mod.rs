@@ -129,17 +129,7 @@ impl Outbox {
     /// # Errors
     /// When Redis is away.
     pub async fn left(&self, home: &str) -> Result<Vec<Emission>, RedisError> {
-        let failed = |source| RedisError::Command { operation: "outbox", source };
-        let kept: BTreeMap<String, Bytes> =
-            self.shared.redis.client().hgetall(self.shared.names.outbox(home)).await.map_err(failed)?;
-        let emission = |(id, json): (String, Bytes)| match serde_json::from_slice::<Kept<'static>>(&json) {
-            Ok(kept) => Some(Emission { home: home.to_owned(), id, record: kept.into_record() }),
-            Err(error) => {
-                tracing::error!(group = self.shared.group, home, id, %error, "a record to send can't be read; it stays in Redis");
-                None
-            }
-        };
-        Ok(kept.into_iter().filter_map(emission).collect())
+        self.shared.left(home).await
     }
 
     /// Ends the sender, with a moment for what is on its way.
@@ -176,6 +166,20 @@ impl Shared {
         let before = self.pending.fetch_sub(records, Ordering::AcqRel);
         self.instruments.size.set((before - records) as f64);
         self.fewer.notify_waiters();
+    }
+
+    async fn left(&self, home: &str) -> Result<Vec<Emission>, RedisError> {
+        let failed = |source| RedisError::Command { operation: "outbox", source };
+        let kept: BTreeMap<String, Bytes> =
+            self.redis.client().hgetall(self.names.outbox(home)).await.map_err(failed)?;
+        let emission = |(id, json): (String, Bytes)| match serde_json::from_slice::<Kept<'static>>(&json) {
+            Ok(kept) => Some(Emission { home: home.to_owned(), id, record: kept.into_record() }),
+            Err(error) => {
+                tracing::error!(group = self.group, home, id, %error, "a record to send can't be read; it stays in Redis");
+                None
+            }
+        };
+        Ok(kept.into_iter().filter_map(emission).collect())
     }
 
     /// Those of `emissions` that the log does not have; the others are removed from the outbox.

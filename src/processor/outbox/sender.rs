@@ -1,5 +1,6 @@
 //! The task that sends.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +18,16 @@ const REMOVE_AT: usize = 2_000;
 /// … or after so long.
 const REMOVE_AFTER: Duration = Duration::from_millis(5);
 
+/// Where a record stands in the outbox: its home and its id.
+pub type Place = (String, String);
+
 /// Sends, one group's records in order.
 pub struct Sender {
     shared: Arc<Shared>,
     jobs: mpsc::UnboundedReceiver<Job>,
-    on_their_way: FuturesUnordered<BoxFuture<'static, (Emission, Result<(), KafkaError>)>>,
-    acknowledged: Vec<(String, String)>,
-    failed: Vec<Emission>,
+    on_their_way: FuturesUnordered<BoxFuture<'static, (Place, Result<(), KafkaError>)>>,
+    acknowledged: Vec<Place>,
+    failed: Vec<Place>,
     backoff: Backoff,
 }
 
@@ -49,7 +53,7 @@ impl Sender {
             let is_full = self.acknowledged.len() >= REMOVE_AT;
             tokio::select! {
                 biased;
-                Some((emission, result)) = self.on_their_way.next(), if !is_full => self.settle(emission, result),
+                Some((place, result)) = self.on_their_way.next(), if !is_full => self.settle(place, result),
                 // While anything has failed, nothing new goes before it.
                 job = self.jobs.recv(), if !is_full && !is_ending && self.failed.is_empty() => match job {
                     Some(Job::Send(emissions)) => self.send(emissions).await,
@@ -65,32 +69,33 @@ impl Sender {
         }
     }
 
-    /// Gives records to the producer, in order. Each is kept beside until it is acknowledged: its bytes are shared.
+    /// Gives records to the producer, in order. If one fails, it is read from the outbox again.
     async fn send(&mut self, emissions: Vec<Emission>) {
-        for emission in emissions {
+        for Emission { home, id, record } in emissions {
+            let place = (home, id);
             if !self.failed.is_empty() {
-                self.failed.push(emission);
+                self.failed.push(place);
                 continue;
             }
-            match self.shared.producer.enqueue(emission.record.clone()).await {
-                Ok(delivery) => self.on_their_way.push(Box::pin(async { (emission, delivery.await) })),
-                Err(error) => self.settle(emission, Err(error)),
+            match self.shared.producer.enqueue(record).await {
+                Ok(delivery) => self.on_their_way.push(Box::pin(async { (place, delivery.await) })),
+                Err(error) => self.settle(place, Err(error)),
             }
         }
     }
 
-    fn settle(&mut self, emission: Emission, result: Result<(), KafkaError>) {
+    fn settle(&mut self, place: Place, result: Result<(), KafkaError>) {
         match result {
-            Ok(()) => self.acknowledged.push((emission.home, emission.id)),
+            Ok(()) => self.acknowledged.push(place),
             Err(error) if error.is_retriable() => {
                 if self.failed.is_empty() && !self.backoff.is_failing() {
                     tracing::warn!(group = self.shared.group, %error, "can't send; trying again");
                 }
-                self.failed.push(emission);
+                self.failed.push(place);
             }
             Err(error) => {
                 // It would hold up everything behind it for ever. It stays in Redis: the next member tries it once more.
-                let (home, id) = (&emission.home, &emission.id);
+                let (home, id) = place;
                 tracing::error!(group = self.shared.group, home, id, %error, "Kafka will not take a record; it stays in the outbox");
                 self.shared.instruments.refused.increment(1);
                 self.shared.done(1);
@@ -101,19 +106,30 @@ impl Sender {
     /// Sends what failed once more, unless it did arrive and only its acknowledgement did not.
     async fn send_again(&mut self) {
         tokio::time::sleep(self.backoff.after_failure()).await;
-        let mut failed = std::mem::take(&mut self.failed);
-        failed.sort_by(|a, b| a.id.cmp(&b.id));
-        let count = failed.len();
-        match self.shared.not_sent(failed.clone()).await {
+        match self.missing().await {
             Ok(missing) => {
-                self.shared.done(count - missing.len());
+                let found = self.failed.len() - missing.len();
+                self.failed.clear();
+                self.shared.done(found);
                 self.send(missing).await;
             }
-            Err(reason) => {
-                tracing::debug!(reason, "can't look into the log");
-                self.failed = failed;
-            }
+            Err(reason) => tracing::debug!(group = self.shared.group, reason, "can't send again yet"),
         }
+    }
+
+    /// What failed and is not in the log.
+    async fn missing(&mut self) -> Result<Vec<Emission>, String> {
+        let mut failed: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
+        for (home, id) in &self.failed {
+            failed.entry(home).or_default().insert(id);
+        }
+        let mut missing = Vec::new();
+        for (home, ids) in failed {
+            let mut left = self.shared.left(home).await.map_err(|error| error.to_string())?;
+            left.retain(|emission| ids.contains(emission.id.as_str()));
+            missing.extend(self.shared.not_sent(left).await?);
+        }
+        Ok(missing)
     }
 
     async fn remove(&mut self) {

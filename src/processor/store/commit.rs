@@ -14,6 +14,9 @@ use crate::processor::step::{Changes, Emission, Write};
 const REMOVED_MS: i64 = 60_000;
 /// How much longer than it is in force a state is kept, in milliseconds: clocks are apart.
 const MARGIN_MS: i64 = 60_000;
+/// The same of what a rebuild writes: the log may go on about a state that has expired by the time of now, but not by that
+/// of the log.
+const REBUILD_MARGIN_MS: i64 = 60 * 60 * 1_000;
 /// Words of a command at most; Lua has room for some thousands.
 const WORDS: usize = 1_000;
 
@@ -56,10 +59,12 @@ pub fn states<S: Serialize + Default + PartialEq>(
     space: &str,
     changes: &Changes<S>,
     lives_from: i64,
+    is_rebuild: bool,
     now_ms: i64,
     args: &mut Vec<Value>,
 ) -> serde_json::Result<Commands> {
     let mut commands = Commands::default();
+    let margin = if is_rebuild { REBUILD_MARGIN_MS } else { MARGIN_MS };
     let mut trims: BTreeMap<String, usize> = BTreeMap::new();
     args.push((changes.writes.len() as i64).into());
     for write in &changes.writes {
@@ -69,8 +74,7 @@ pub fn states<S: Serialize + Default + PartialEq>(
         let expires = lifetime.map(|lifetime| lives_from + lifetime).filter(|_| !is_removed);
         let lasts = match expires {
             _ if is_removed => Some(REMOVED_MS),
-            // What a rebuild finds in the log may have expired long ago.
-            Some(expires) => Some((expires - now_ms).max(0) + MARGIN_MS),
+            Some(expires) => Some((expires - now_ms).max(0) + margin),
             None => None,
         };
         args.push(names.state(space, key).into());

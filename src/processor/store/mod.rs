@@ -198,6 +198,7 @@ impl Store {
             Hand::Live(space) => (space, ""),
             Hand::Rebuild(space) => (space, space),
         };
+        let is_rebuild = matches!(hand, Hand::Rebuild(_));
         let mut args: Vec<Value> = Vec::with_capacity(16 + moves.len() * 3 + changes.writes.len() * 10);
         args.extend([token.to_owned().into(), space.to_owned().into(), now.into()]);
         args.push((moves.len() as i64).into());
@@ -209,7 +210,8 @@ impl Store {
             args.extend([partition.clone().into(), from.into(), to.to_string().into()]);
         }
         let json = |error: serde_json::Error| unexpected("processor-commit", &error.to_string());
-        let mut commands = commit::states(&self.names, space, changes, lives_from, now, &mut args).map_err(json)?;
+        let mut commands =
+            commit::states(&self.names, space, changes, lives_from, is_rebuild, now, &mut args).map_err(json)?;
         commit::outbox(&self.names, &changes.emissions, &mut commands).map_err(json)?;
         commands.write(&mut args);
         let mut keys = vec![self.names.root().to_owned(), self.names.fence(), self.names.offsets(space)];
