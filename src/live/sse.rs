@@ -26,6 +26,8 @@ pub struct SseStream {
     events: BroadcastStream<Event>,
     keepalive: Pin<Box<Sleep>>,
     instruments: Arc<StreamInstruments>,
+    /// What an event must contain to concern this viewer, if not all do.
+    only: Option<Bytes>,
     ended: bool,
     dropped: bool,
 }
@@ -33,25 +35,52 @@ pub struct SseStream {
 impl SseStream {
     /// The stream of a subscription.
     pub fn new(subscription: Subscription, instruments: Arc<StreamInstruments>) -> Self {
+        Self::filtered(subscription, instruments, None)
+    }
+
+    /// The same, of those events alone whose text contains `only`.
+    pub fn about(subscription: Subscription, instruments: Arc<StreamInstruments>, only: Bytes) -> Self {
+        Self::filtered(subscription, instruments, Some(only))
+    }
+
+    fn filtered(subscription: Subscription, instruments: Arc<StreamInstruments>, only: Option<Bytes>) -> Self {
         instruments.active.increment(1.0);
         instruments.opened.increment(1);
         instruments.connected.increment(1);
         instruments.messages.increment(subscription.messages);
         instruments.resets.increment(u64::from(subscription.reset));
         let mut first = BytesMut::from(frame::CONNECTED);
-        first.extend_from_slice(&subscription.backlog);
+        match &only {
+            None => first.extend_from_slice(&subscription.backlog),
+            Some(only) => first.extend_from_slice(&frame::about(&subscription.backlog, only)),
+        }
         Self {
             first: Some(first.freeze()),
             events: BroadcastStream::new(subscription.events),
             keepalive: Box::pin(tokio::time::sleep(KEEPALIVE_INTERVAL)),
             instruments,
+            only,
             ended: false,
             dropped: false,
         }
     }
 
-    /// The next event, as bytes; `None` when the stream is over.
+    /// The next event that concerns this viewer, as bytes; `None` when the stream is over.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            let event = ready!(self.poll_any(cx));
+            let (Some(encoded), Some(only)) = (&event, &self.only) else { return Poll::Ready(event) };
+            if self.ended {
+                return Poll::Ready(event);
+            }
+            let kept = frame::about(encoded, only);
+            if !kept.is_empty() {
+                return Poll::Ready(Some(Bytes::from(kept)));
+            }
+        }
+    }
+
+    fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         Poll::Ready(match ready!(Pin::new(&mut self.events).poll_next(cx)) {
             Some(Ok(Event::Message(encoded))) => {
                 self.instruments.messages.increment(1);

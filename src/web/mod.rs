@@ -3,6 +3,7 @@
 //! - [`server`]: the accept loop: limits, timeouts, headers, metrics, graceful shutdown.
 //! - [`routes`]: what apps hand in: filters, and the templates of their paths.
 //! - [`body`]: request bodies, read within bounds of size and time.
+//! - [`headers`]: what the headers of a request say.
 //! - [`query`]: what comes behind the question mark.
 //! - [`reply`]: answers: JSON, pages, errors.
 //! - [`assets`]: CSS, JavaScript and pictures, compiled into the executable.
@@ -10,6 +11,7 @@
 
 pub mod assets;
 pub mod body;
+pub mod headers;
 pub mod health;
 pub mod query;
 pub mod reply;

@@ -16,6 +16,7 @@ use crate::clock::now_ms;
 use crate::live::frame::EventId;
 use crate::live::sse::SseStream;
 use crate::redis::RedisError;
+use crate::web::headers::text;
 use crate::web::query::{Query, query};
 use crate::web::{READ, Routes, reply};
 
@@ -197,9 +198,4 @@ fn stream(board: Arc<Board>, query: Query, headers: HeaderMap) -> Response {
     let response = reply::with(response, CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     // nginx would hold events back until its buffer is full.
     reply::with(response, HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))
-}
-
-/// The text of a header.
-pub fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }
