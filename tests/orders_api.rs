@@ -46,11 +46,12 @@ async fn an_order_is_placed_paid_reserved_and_completed_and_its_timeline_tells_w
         { "productId": "mug", "quantity": 2, "price": 12.5, "name": "Coffee mug" },
         { "productId": "pen", "quantity": 1, "price": 0.99 },
     ] });
-    let response = (placing(&shop, &asked).header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
-        .header("x-correlation-id", "basket-7")
-        .send()
-        .await
-        .unwrap();
+    let response = (placing(&shop, &asked)
+        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+    .header("x-correlation-id", "basket-7")
+    .send()
+    .await
+    .unwrap();
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     let location = response.headers()["location"].to_str().unwrap().to_owned();
     let body: Value = response.json().await.unwrap();
@@ -392,7 +393,8 @@ async fn page_views_and_orders_are_counted_minute_by_minute() {
     // Placed, completed and cancelled may be counted in different minutes.
     let summary = eventually("everything counted", SOON, async || {
         let summary = get(&shop, "/api/orders/analytics?window=10m").await;
-        let counted = (&summary["completed"], &summary["cancelled"]["payment_declined"], &summary["conversion"]["views"]);
+        let counted =
+            (&summary["completed"], &summary["cancelled"]["payment_declined"], &summary["conversion"]["views"]);
         (counted == (&json!(2), &json!(1), &json!(3)) && summary["revenue"] == json!(25.5)).then_some(summary)
     })
     .await;
@@ -403,9 +405,9 @@ async fn page_views_and_orders_are_counted_minute_by_minute() {
     assert_eq!(top["mug"], (&json!(2), &json!(20.0)), "{summary}");
     assert_eq!(top["laptop"], (&json!(1), &json!(2000.0)), "what was ordered, whatever became of it: {summary}");
     assert_eq!(text(&summary["top"][0], "productId"), "mug", "the most pieces come first: {summary}");
-    let pages: HashMap<&str, &Value> = (summary["pages"].as_array().unwrap().iter())
-        .map(|page| (page[0].as_str().unwrap(), &page[1]))
-        .collect();
+    assert_eq!(text(&summary["topByRevenue"][0], "productId"), "laptop", "and the most money: {summary}");
+    let pages: HashMap<&str, &Value> =
+        (summary["pages"].as_array().unwrap().iter()).map(|page| (page[0].as_str().unwrap(), &page[1])).collect();
     assert_eq!(pages, HashMap::from([("/orders", &json!(2)), ("/orders/new", &json!(1))]));
     let series = summary["series"].as_array().unwrap();
     let sum = |field: &str| series.iter().map(|minute| minute[field].as_u64().unwrap()).sum::<u64>();
@@ -425,7 +427,7 @@ async fn page_views_and_orders_are_counted_minute_by_minute() {
 async fn switches_are_shown_checked_kept_and_followed() {
     let stack = Stack::start().await;
     switch(&stack, &json!({ "payment_decline_above": null })).await;
-    let shop = stack.serve_with(&["--apps", "orders"]).await;
+    let shop = stack.serve_app("orders", &[]).await;
     let shown = get(&shop, "/api/orders/switches").await;
     assert_eq!((&shown["payment_decline_above"], &shown["stock"]), (&Value::Null, &json!({ "rare": 3 })));
     assert_eq!(shown["saga_timeout_ms"], 30_000, "what nobody set has its default");
@@ -455,7 +457,7 @@ async fn switches_are_shown_checked_kept_and_followed() {
         (order["status"] == "CANCELLED").then_some(())
     })
     .await;
-    let other = stack.serve_with(&["--apps", "orders", "--no-consumers"]).await;
+    let other = stack.serve_app("orders", &["--no-consumers"]).await;
     assert_eq!(get(&other, "/api/orders/switches").await, wanted);
     let (status, _) = answer(set(calm().to_string())).await;
     assert_eq!(status, StatusCode::OK);

@@ -6,7 +6,6 @@
 
 pub mod board;
 pub mod orders;
-
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -44,19 +44,24 @@ impl SseStream {
     }
 
     fn filtered(subscription: Subscription, instruments: Arc<StreamInstruments>, only: Option<Bytes>) -> Self {
+        let Subscription { backlog, mut messages, reset, events } = subscription;
+        let mut first = BytesMut::from(frame::CONNECTED);
+        match &only {
+            None => first.extend_from_slice(&backlog),
+            Some(only) => {
+                let frames = frame::about(&backlog, only);
+                messages = (frames.len() - usize::from(reset)) as u64;
+                frames.iter().for_each(|frame| first.extend_from_slice(frame));
+            }
+        }
         instruments.active.increment(1.0);
         instruments.opened.increment(1);
         instruments.connected.increment(1);
-        instruments.messages.increment(subscription.messages);
-        instruments.resets.increment(u64::from(subscription.reset));
-        let mut first = BytesMut::from(frame::CONNECTED);
-        match &only {
-            None => first.extend_from_slice(&subscription.backlog),
-            Some(only) => first.extend_from_slice(&frame::about(&subscription.backlog, only)),
-        }
+        instruments.messages.increment(messages);
+        instruments.resets.increment(u64::from(reset));
         Self {
             first: Some(first.freeze()),
-            events: BroadcastStream::new(subscription.events),
+            events: BroadcastStream::new(events),
             keepalive: Box::pin(tokio::time::sleep(KEEPALIVE_INTERVAL)),
             instruments,
             only,
@@ -68,43 +73,37 @@ impl SseStream {
     /// The next event that concerns this viewer, as bytes; `None` when the stream is over.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            let event = ready!(self.poll_any(cx));
-            let (Some(encoded), Some(only)) = (&event, &self.only) else { return Poll::Ready(event) };
-            if self.ended {
-                return Poll::Ready(event);
-            }
-            let kept = frame::about(encoded, only);
-            if !kept.is_empty() {
-                return Poll::Ready(Some(Bytes::from(kept)));
-            }
+            return Poll::Ready(match ready!(Pin::new(&mut self.events).poll_next(cx)) {
+                Some(Ok(Event::Message(encoded))) => {
+                    if self.only.as_ref().is_some_and(|only| frame::about(&encoded, only).is_empty()) {
+                        continue;
+                    }
+                    self.instruments.messages.increment(1);
+                    Some(encoded)
+                }
+                Some(Ok(Event::Reset(encoded))) => {
+                    self.instruments.resets.increment(1);
+                    Some(match &self.only {
+                        None => encoded,
+                        Some(only) => Bytes::from(frame::about(&encoded, only).concat()),
+                    })
+                }
+                Some(Ok(Event::Closing)) => {
+                    self.ended = true;
+                    Some(Bytes::from_static(frame::RETRY.as_bytes()))
+                }
+                // Too slow: cut off. It comes back with the id of what it saw last, and goes on from there.
+                Some(Err(BroadcastStreamRecvError::Lagged(_))) => {
+                    self.dropped = true;
+                    self.ended = true;
+                    None
+                }
+                None => {
+                    self.ended = true;
+                    None
+                }
+            });
         }
-    }
-
-    fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        Poll::Ready(match ready!(Pin::new(&mut self.events).poll_next(cx)) {
-            Some(Ok(Event::Message(encoded))) => {
-                self.instruments.messages.increment(1);
-                Some(encoded)
-            }
-            Some(Ok(Event::Reset(encoded))) => {
-                self.instruments.resets.increment(1);
-                Some(encoded)
-            }
-            Some(Ok(Event::Closing)) => {
-                self.ended = true;
-                Some(Bytes::from_static(frame::RETRY.as_bytes()))
-            }
-            // Too slow: cut off. It comes back with the id of what it saw last, and goes on from there.
-            Some(Err(BroadcastStreamRecvError::Lagged(_))) => {
-                self.dropped = true;
-                self.ended = true;
-                None
-            }
-            None => {
-                self.ended = true;
-                None
-            }
-        })
     }
 
     /// Adds to `head` what else is ready.

@@ -12,7 +12,7 @@ use super::{Kboard, Stack, eventually};
 /// `rare` there are three.
 pub async fn serve(stack: &Stack) -> Kboard {
     switch(stack, &json!({})).await;
-    stack.serve_with(&["--apps", "orders"]).await
+    stack.serve_app("orders", &[]).await
 }
 
 /// Keeps the settings of [`serve`], changed by `changes`, before there is a server.

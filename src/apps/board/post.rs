@@ -63,9 +63,8 @@ enum PostError {
 impl PostError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Invalid(_) | Self::Body(BodyError::Broken) => StatusCode::BAD_REQUEST,
-            Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Body(error) => error.status(),
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Kafka(_) | Self::Redis(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use warp::Filter;
 use warp::http::StatusCode;
-use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use warp::http::header::{HeaderMap, HeaderValue, LOCATION};
 use warp::reply::Response;
 
 use super::place::{self, MAX_BODY, PlaceError};
@@ -19,13 +19,12 @@ use crate::apps::orders::events::{EventType, schema};
 use crate::apps::orders::saga::order::Status;
 use crate::apps::orders::switches::{self, Switches};
 use crate::clock::now_ms;
-use crate::live::frame::EventId;
 use crate::live::sse::SseStream;
 use crate::redis::RedisError;
 use crate::web::body;
-use crate::web::headers::{is_own, text};
+use crate::web::headers::is_own;
 use crate::web::query::{Query, query};
-use crate::web::{READ, Routes, reply};
+use crate::web::{READ, Routes, events, reply};
 
 /// Orders of a page unless asked otherwise.
 pub const DEFAULT_LIMIT: usize = 50;
@@ -142,22 +141,27 @@ fn refused(error: &PlaceError) -> Response {
     reply::error(error.status(), &error.to_string(), error.field())
 }
 
+/// A page of a list, as it is answered.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List {
+    orders: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// A viewer goes on from here.
+    last_event_id: String,
+}
+
 /// `GET /api/orders`.
 async fn list(shop: Arc<Shop>, query: Query) -> Response {
     let (wanted, before, limit) = match parse_list(&query) {
         Ok(parsed) => parsed,
         Err((field, reason)) => return reply::error(StatusCode::BAD_REQUEST, &reason, Some(field)),
     };
-    #[derive(Serialize)]
-    struct Answer {
-        orders: Vec<Row>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        next: Option<String>,
-    }
     match read::page(&shop, &wanted, before, limit).await {
-        Ok(page) => {
-            let next = page.next.map(|cursor| cursor.to_string());
-            reply::json(StatusCode::OK, &Answer { orders: page.orders, next })
+        Ok(read::Page { orders, next, last_event_id }) => {
+            let (next, last_event_id) = (next.map(|cursor| cursor.to_string()), last_event_id.to_string());
+            reply::json(StatusCode::OK, &List { orders, next, last_event_id })
         }
         Err(error) => redis_away(&error),
     }
@@ -187,6 +191,8 @@ pub fn parse_list(query: &Query) -> Result<(Wanted, Option<Cursor>, usize), Refu
 
 /// `GET /api/orders/{id}`.
 async fn one(id: String, shop: Arc<Shop>) -> Response {
+    // Ids of others may hold what has to be encoded in a path.
+    let id = percent_encoding::percent_decode_str(&id).decode_utf8_lossy();
     match read::order(&shop, &id).await {
         Ok(Some(order)) => reply::json(StatusCode::OK, &order),
         Ok(None) => {
@@ -197,25 +203,15 @@ async fn one(id: String, shop: Arc<Shop>) -> Response {
     }
 }
 
-/// `GET /api/orders/stream`. The header wins over the parameter: a browser that reconnects by itself repeats the address it
-/// began with, and adds what it has seen since.
+/// `GET /api/orders/stream`: of all orders, or of one.
 fn stream(shop: Arc<Shop>, query: Query, headers: HeaderMap) -> Response {
-    let given = |name| query.get(name).filter(|text| !text.is_empty());
-    let header = text(&headers, HeaderName::from_static("last-event-id")).filter(|id| !id.is_empty());
-    // An id that isn't one of ours is like one of another life: the viewer starts over.
-    let unknown = || EventId { epoch: String::new(), seq: u64::MAX };
-    let last = header.or(given("last_event_id")).map(|text| EventId::parse(text).unwrap_or_else(unknown));
-    let (subscription, streams) = (shop.feed.subscribe(last.as_ref()), Arc::clone(&shop.streams));
-    let stream = match given("order") {
+    let subscription = shop.feed.subscribe(events::last_seen(&query, &headers).as_ref());
+    let streams = Arc::clone(&shop.streams);
+    events::reply(match query.get("order").filter(|id| !id.is_empty()) {
         None => SseStream::new(subscription, streams),
         // As the saga announces it: `json!` writes no space.
         Some(order) => SseStream::about(subscription, streams, Bytes::from(format!("\"orderId\":{}", json!(order)))),
-    };
-    let response = warp::Reply::into_response(warp::reply::stream(stream));
-    let response = reply::with(response, CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    let response = reply::with(response, CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-    // nginx would hold events back until its buffer is full.
-    reply::with(response, HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))
+    })
 }
 
 /// `GET /api/orders/analytics`.

@@ -17,6 +17,7 @@ pub mod visits;
 use std::sync::Arc;
 
 use fred::clients::SubscriberClient;
+use metrics::Gauge;
 
 use super::analytics::{self, Analytics};
 use super::notification::{Notification, Notifications};
@@ -63,7 +64,7 @@ pub struct Shop {
 /// When Redis can't be read.
 pub async fn mount(services: Services, subscriber: SubscriberClient) -> anyhow::Result<Routes> {
     let Services { redis, prefix, producer, shutdown, .. } = services.clone();
-    let feed = Feed::start(news::<Saga>(&services), &subscriber, NEWS, shutdown.clone()).await?;
+    let feed = Feed::start(news::<Saga>(&services), &subscriber, NEWS, Gauge::noop(), shutdown.clone()).await?;
     let shop = Shop {
         orders: view::<Saga>(&services),
         notifications: view::<Notifications>(&services),

@@ -30,6 +30,9 @@ pub enum PlaceError {
     /// A page of another site asked for it.
     #[error("another site's page may not place orders here")]
     CrossSite,
+    /// The key stands for another order.
+    #[error("this Idempotency-Key was used for another order")]
+    KeyReused,
     /// Kafka is away.
     #[error("the order was not placed: Kafka did not acknowledge it; try again in a moment")]
     Kafka(#[source] KafkaError),
@@ -39,10 +42,10 @@ impl PlaceError {
     /// The status that says so.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Invalid(_) | Self::Body(BodyError::Broken) => StatusCode::BAD_REQUEST,
-            Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Body(error) => error.status(),
             Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Kafka(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -57,7 +60,7 @@ impl PlaceError {
 }
 
 /// Places the order that a request asks for; its id. A request with an `Idempotency-Key` that is repeated is the same order,
-/// since its id follows from the key.
+/// since its id follows from the key: whoever hears of it twice knows it.
 ///
 /// # Errors
 /// [`PlaceError`]; then it may have been placed all the same only if Kafka was away.
@@ -67,7 +70,14 @@ pub async fn place(shop: &Shop, headers: &HeaderMap, draft: Draft) -> Result<Str
     }
     let id = match headers.get("idempotency-key") {
         None => Uuid::now_v7().to_string(),
-        Some(key) => derived_id(&format!("key/{}", check_key(key.as_bytes())?)).to_string(),
+        Some(key) => {
+            let id = derived_id(&format!("key/{}", check_key(key.as_bytes())?)).to_string();
+            match is_known(shop, &id, &draft).await {
+                Some(true) => return Ok(id),
+                Some(false) => return Err(PlaceError::KeyReused),
+                None => id,
+            }
+        }
     };
     let header = |name| text(headers, HeaderName::from_static(name));
     let trace =
@@ -76,6 +86,13 @@ pub async fn place(shop: &Shop, headers: &HeaderMap, draft: Draft) -> Result<Str
     let event = draft.place(id.clone(), Origin::new(correlation, trace), now_ms());
     write(shop, &event).await?;
     Ok(id)
+}
+
+/// Whether it is this order that is known under the id; `None` when there is none, or Redis, which would know, is away. Then
+/// it is written once more, which does no harm.
+async fn is_known(shop: &Shop, id: &str, draft: &Draft) -> Option<bool> {
+    let known = shop.orders.get(&[id.to_owned()]).await.ok()?.into_iter().next().flatten()?;
+    known.placed.map(|placed| draft.asks_for(&placed.user_id, &placed.items))
 }
 
 async fn write(shop: &Shop, event: &Event) -> Result<(), PlaceError> {

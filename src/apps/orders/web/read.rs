@@ -1,18 +1,21 @@
 //! Orders as pages and API show them.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::Shop;
+use crate::apps::Services;
 use crate::apps::orders::events::{EventType, Item, ShortItem, Time};
 use crate::apps::orders::money::Cents;
 use crate::apps::orders::notification::Sent;
 use crate::apps::orders::saga::order::{Order, Status};
 use crate::apps::orders::saga::{ALL, by_customer, by_status};
+use crate::live::frame::EventId;
 use crate::redis::RedisError;
 
 /// The least orders that are looked at for a page of those of one customer that stand somewhere.
 const LOOKED_AT: usize = 200;
+/// Where the console is, if the site has one. An app knows no more of it than its addresses.
+const CONSOLE: &str = "/console";
 
 /// An order in a list.
 #[derive(Clone, Debug, Serialize)]
@@ -51,6 +54,8 @@ pub struct Page {
     pub orders: Vec<Row>,
     /// Where the next page begins, if there is more.
     pub next: Option<Cursor>,
+    /// What happens to orders after this is not on the page yet.
+    pub last_event_id: EventId,
 }
 
 /// A place in a list: the last order seen.
@@ -85,25 +90,32 @@ pub async fn page(shop: &Shop, filter: &Filter, before: Option<Cursor>, limit: u
         (None, Some(status)) => by_status(status),
         (None, None) => ALL.to_owned(),
     };
-    let (mut orders, mut at) = (Vec::with_capacity(limit), before);
-    // An index is of customers or of what stands somewhere: of both, the customer's are looked through.
-    let step = if filter.customer.is_some() && filter.status.is_some() { limit.max(LOOKED_AT) } else { limit };
+    // Asked for first: what happens meanwhile is told to viewers, even if it is on the page already.
+    let last_event_id = shop.feed.last();
+    // One more than fits tells whether there is another page. An index is of customers or of what stands somewhere: of both,
+    // the customer's are looked through.
+    let is_sifted = filter.customer.is_some() && filter.status.is_some();
+    let step = if is_sifted { LOOKED_AT.max(limit + 1) } else { limit + 1 };
+    let (mut found, mut at) = (Vec::new(), before);
     loop {
         let after = at.as_ref().map(|cursor| (cursor.order_id.as_str(), cursor.score));
-        let keys = shop.orders.page(&index, after, step).await?;
-        let (ids, scores): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
-        let found = shop.orders.get(&ids).await?;
-        let is_last = ids.len() < step;
-        for ((order_id, score), order) in ids.into_iter().zip(scores).zip(found) {
-            at = Some(Cursor { score, order_id: order_id.clone() });
-            let row = order.and_then(|order| Row::new(order_id, &order));
-            orders.extend(row.filter(|row| filter.status.is_none_or(|status| row.status == status)));
-            if orders.len() == limit {
-                return Ok(Page { orders, next: at });
-            }
+        let places = shop.orders.page(&index, after, step).await?;
+        let ids: Vec<_> = places.iter().map(|(id, _)| id.clone()).collect();
+        let states = shop.orders.get(&ids).await?;
+        let is_end = places.len() < step;
+        for ((order_id, score), state) in places.into_iter().zip(states) {
+            let row = state.and_then(|order| Row::new(order_id.clone(), &order));
+            let cursor = Cursor { score, order_id };
+            let is_wanted = |row: &Row| filter.status.is_none_or(|status| row.status == status);
+            found.extend(row.filter(is_wanted).map(|row| (row, cursor.clone())));
+            at = Some(cursor);
         }
-        if is_last {
-            return Ok(Page { orders, next: None });
+        if is_end || found.len() > limit {
+            let has_more = found.len() > limit;
+            found.truncate(limit);
+            let next = found.last().map(|(_, cursor)| cursor.clone()).filter(|_| has_more);
+            let orders = found.into_iter().map(|(row, _)| row).collect();
+            return Ok(Page { orders, next, last_event_id });
         }
     }
 }
@@ -142,6 +154,8 @@ pub struct Detail {
     pub notification: Option<Told>,
     /// What happened, in the order of time.
     pub timeline: Vec<Happened>,
+    /// What happens after this is not in here yet: a viewer goes on from it.
+    pub last_event_id: String,
 }
 
 /// What became of a payment.
@@ -209,7 +223,7 @@ pub struct Happened {
     /// The offset there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
-    /// Where the console shows the record.
+    /// Where the console shows the record, if the site has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
 }
@@ -219,21 +233,25 @@ pub struct Happened {
 /// # Errors
 /// When Redis is away.
 pub async fn order(shop: &Shop, id: &str) -> Result<Option<Detail>, RedisError> {
+    // Asked for first: what happens meanwhile is told to viewers, even if it is in here already.
+    let last_event_id = shop.feed.last();
     let keys = [id.to_owned()];
     let (orders, told) = tokio::try_join!(shop.orders.get(&keys), shop.notifications.get(&keys))?;
     let Some(order) = orders.into_iter().next().flatten() else { return Ok(None) };
     let told = told.into_iter().next().flatten().and_then(|notification| notification.sent);
-    Ok(Some(Detail::new(id, &order, told, &shop.services.prefix)))
+    Ok(Some(Detail::new(id, &order, told, last_event_id, &shop.services)))
 }
 
 impl Detail {
-    fn new(id: &str, order: &Order, told: Option<Sent>, prefix: &crate::apps::Prefix) -> Self {
+    fn new(id: &str, order: &Order, told: Option<Sent>, last_event_id: EventId, services: &Services) -> Self {
+        let has_console = services.site.iter().any(|part| part.address == CONSOLE);
         let (authorized, rejected) = (order.authorized.as_ref(), order.rejected.as_ref());
         let mut last = None;
         let happened = order.timeline.entries().iter().map(|entry| {
-            let topic = prefix.apply(entry.event_type.topic());
+            let topic = services.prefix.apply(entry.event_type.topic());
             let since_last_ms = last.replace(entry.at).map(|before| entry.at - before);
-            let record = entry.place.map(|place| record_address(&topic, place.partition, place.offset));
+            let place = entry.place.filter(|_| has_console);
+            let record = place.map(|place| record_address(&topic, place.partition, place.offset));
             Happened {
                 event_type: entry.event_type,
                 event_id: entry.id.clone(),
@@ -262,6 +280,7 @@ impl Detail {
             },
             notification: told.map(|sent| Told { at: Time(sent.at), subject: sent.subject }),
             timeline: happened.collect(),
+            last_event_id: last_event_id.to_string(),
         }
     }
 }
@@ -270,10 +289,9 @@ fn reason(order: &Order) -> Option<String> {
     Some(order.outcome.as_ref()?.cancelled.as_ref()?.reason.clone())
 }
 
-/// Where the console shows a record. An app knows of the console no more than this address.
+/// Where the console shows a record. A topic's name is letters, digits, dots, hyphens and underscores.
 fn record_address(topic: &str, partition: i32, offset: i64) -> String {
-    let topic = utf8_percent_encode(topic, NON_ALPHANUMERIC);
-    format!("/console/topics/{topic}/messages/{partition}/{offset}")
+    format!("{CONSOLE}/topics/{topic}/messages/{partition}/{offset}")
 }
 
 #[cfg(test)]

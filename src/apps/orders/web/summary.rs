@@ -1,14 +1,18 @@
 //! What is ordered: the analytics' counts over the last minutes, and of all time.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use futures::future::try_join_all;
 use serde::Serialize;
 
 use super::Shop;
-use crate::apps::orders::analytics::TOTALS;
 use crate::apps::orders::analytics::counts::{Counts, MINUTE, minute_key};
+use crate::apps::orders::analytics::{TOTALS, tally};
 use crate::apps::orders::events::{Cause, Time, TopProduct};
 use crate::apps::orders::money::Cents;
+use crate::apps::orders::saga::by_status;
+use crate::apps::orders::saga::order::Status;
 use crate::redis::RedisError;
 
 /// The products of a ranking at most.
@@ -30,14 +34,18 @@ pub struct Summary {
     pub revenue: Cents,
     /// From looking to buying.
     pub conversion: Conversion,
-    /// The products that were ordered most.
+    /// The products that were ordered most, by pieces.
     pub top: Vec<TopProduct>,
+    /// The same by what they cost together.
+    pub top_by_revenue: Vec<TopProduct>,
     /// The pages that were looked at most, with how often.
     pub pages: Vec<(String, u64)>,
     /// Minute by minute, the oldest first.
     pub series: Vec<Minute>,
     /// Orders of all time.
     pub all_time: AllTime,
+    /// How many of the orders that are known stand where.
+    pub states: BTreeMap<Status, u64>,
 }
 
 /// From looking to buying.
@@ -92,18 +100,21 @@ pub async fn summary(shop: &Shop, minutes: i64, now_ms: i64) -> Result<Summary, 
     let current = now_ms - now_ms.rem_euclid(MINUTE);
     let starts: Vec<i64> = (0..minutes).rev().map(|back| current - back * MINUTE).collect();
     let keys: Vec<String> = starts.iter().map(|at| minute_key(*at)).chain([TOTALS.to_owned()]).collect();
-    let mut states = shop.counts.get(&keys).await?;
+    let count = async |status: &Status| Ok((*status, shop.orders.count(&by_status(*status)).await?));
+    let by_status = try_join_all(Status::ALL.iter().map(count));
+    let (mut states, by_status) = tokio::try_join!(shop.counts.get(&keys), by_status)?;
     let totals = states.pop().flatten();
     let totals =
         totals.as_ref().and_then(|state| state.totals()).map(|totals| totals.counts.clone()).unwrap_or_default();
     let counts =
         states.iter().map(|state| state.as_ref().and_then(|state| state.minute()).cloned().unwrap_or_default());
     let counts: Vec<Counts> = counts.collect();
-    Ok(Summary::new(&starts, &counts, &totals))
+    let by_status = by_status.into_iter().filter(|(_, count)| *count > 0).collect();
+    Ok(Summary::new(&starts, &counts, &totals, by_status))
 }
 
 impl Summary {
-    fn new(starts: &[i64], counts: &[Counts], totals: &Counts) -> Self {
+    fn new(starts: &[i64], counts: &[Counts], totals: &Counts, states: BTreeMap<Status, u64>) -> Self {
         let mut sum = Counts::default();
         counts.iter().for_each(|minute| sum += minute);
         let minute = |(at, counts): (&i64, &Counts)| Minute {
@@ -113,18 +124,21 @@ impl Summary {
             cancelled: counts.cancelled_altogether(),
             revenue: Cents(counts.revenue_cents),
         };
-        let mut top: Vec<TopProduct> = (sum.products.iter())
+        let mut top: Vec<TopProduct> = (sum.products.iter().filter(|(name, _)| *name != tally::OTHERS))
             .map(|(name, ordered)| TopProduct {
                 product_id: name.to_owned(),
                 count: ordered.count,
                 revenue: Cents(ordered.revenue_cents),
             })
             .collect();
-        top.sort_by_key(|product| std::cmp::Reverse(product.count));
+        let mut top_by_revenue = top.clone();
+        top.sort_by_key(|product| Reverse(product.count));
+        top_by_revenue.sort_by_key(|product| Reverse(product.revenue));
         top.truncate(TOP);
+        top_by_revenue.truncate(TOP);
         let mut pages: Vec<_> = sum.views.iter().map(|(page, views)| (page.to_owned(), *views)).collect();
         let views = pages.iter().map(|(_, views)| views).sum();
-        pages.sort_by_key(|(_, views)| std::cmp::Reverse(*views));
+        pages.sort_by_key(|(_, views)| Reverse(*views));
         pages.truncate(TOP);
         Self {
             minutes: starts.len() as i64,
@@ -134,6 +148,7 @@ impl Summary {
             revenue: Cents(sum.revenue_cents),
             cancelled: sum.cancelled,
             top,
+            top_by_revenue,
             pages,
             series: starts.iter().zip(counts).map(minute).collect(),
             all_time: AllTime {
@@ -143,6 +158,7 @@ impl Summary {
                 cancelled: totals.cancelled_altogether(),
                 revenue: Cents(totals.revenue_cents),
             },
+            states,
         }
     }
 }
