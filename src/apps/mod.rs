@@ -6,6 +6,7 @@
 
 pub mod board;
 pub mod orders;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

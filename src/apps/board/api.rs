@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use warp::Filter;
 use warp::http::StatusCode;
-use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use warp::http::header::{HeaderMap, HeaderName};
 use warp::reply::Response;
 
 use super::history::{Cursor, Page};

@@ -100,8 +100,8 @@ pub async fn summary(shop: &Shop, minutes: i64, now_ms: i64) -> Result<Summary, 
     let current = now_ms - now_ms.rem_euclid(MINUTE);
     let starts: Vec<i64> = (0..minutes).rev().map(|back| current - back * MINUTE).collect();
     let keys: Vec<String> = starts.iter().map(|at| minute_key(*at)).chain([TOTALS.to_owned()]).collect();
-    let count = async |status: &Status| Ok((*status, shop.orders.count(&by_status(*status)).await?));
-    let by_status = try_join_all(Status::ALL.iter().map(count));
+    let count = |status: Status| async move { Ok((status, shop.orders.count(&by_status(status)).await?)) };
+    let by_status = try_join_all(Status::ALL.iter().copied().map(count));
     let (mut states, by_status) = tokio::try_join!(shop.counts.get(&keys), by_status)?;
     let totals = states.pop().flatten();
     let totals =
