@@ -91,7 +91,8 @@ pub async fn run<P: Processor>(
     let (cluster, producer) = (setup.cluster.clone(), setup.producer.clone());
     let handler = ProcessorHandler::new(setup, processor);
     let outbox = handler.outbox();
-    let result = consumer::run(group, handler, &cluster, producer, health, shutdown).await;
+    // Boxed, for those who wait for it: the compiler looks only so deep into futures inside of futures.
+    let result = Box::pin(consumer::run(group, handler, &cluster, producer, health, shutdown)).await;
     outbox.finish().await;
     result
 }
@@ -114,7 +115,7 @@ pub async fn rebuild<P: Processor>(
     };
     let handler = ProcessorHandler::new(setup, processor);
     let outbox = handler.outbox();
-    let report = replay::replay(&handler, range, &letters, progress).await;
+    let report = Box::pin(replay::replay(&handler, range, &letters, progress)).await;
     outbox.finish().await;
     report
 }
