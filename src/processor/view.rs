@@ -9,7 +9,6 @@ use fred::types::Value;
 use serde::de::DeserializeOwned;
 
 use super::store::{Names, value};
-use crate::clock::now_ms;
 use crate::redis::{Redis, RedisError, Window};
 
 /// The states of one group. Cheap to clone.
@@ -64,9 +63,8 @@ impl<S: DeserializeOwned> View<S> {
                 }
             })
             .await?;
-        let now = now_ms();
         let read = |value: &Option<Bytes>| {
-            let state = value.as_deref().and_then(|value| value::state(value, now));
+            let state = value.as_deref().and_then(value::state);
             state.map(serde_json::from_slice).transpose().map_err(unexpected)
         };
         values.iter().map(read).collect()
@@ -83,7 +81,8 @@ impl<S: DeserializeOwned> View<S> {
         after: Option<(&str, f64)>,
         limit: usize,
     ) -> Result<Vec<(String, f64)>, RedisError> {
-        let min = after.map_or("-inf".to_owned(), |(_, score)| score.to_string());
+        // As a number: a text would be taken for a name to begin with.
+        let min = after.map_or(f64::NEG_INFINITY, |(_, score)| score);
         let mut page = Vec::with_capacity(limit);
         let mut offset = 0_i64;
         // Keys of one score are in the order of their names; those up to `after` are passed over.
@@ -92,10 +91,10 @@ impl<S: DeserializeOwned> View<S> {
             let found: Vec<(String, f64)> = self
                 .in_live_space(|space| {
                     let pipeline = self.redis.client().pipeline();
-                    let (index, range) = (self.names.index(space, index), (min.clone(), "+inf"));
+                    let index = self.names.index(space, index);
                     async move {
                         let () = pipeline.hget(self.names.root(), "space").await?;
-                        let () = pipeline.zrangebyscore(index, range.0, range.1, true, Some((offset, asked))).await?;
+                        let () = pipeline.zrangebyscore(index, min, f64::INFINITY, true, Some((offset, asked))).await?;
                         pipeline.all().await
                     }
                 })

@@ -25,7 +25,7 @@ pub async fn switch(stack: &Stack, changes: &Value) {
 /// The settings of [`serve`].
 pub fn calm() -> Value {
     json!({
-        "payment_decline_above": 1000.0,
+        "payment_decline_above": 1000,
         "payment_decline_chance": 0.0,
         "payment_unavailable_chance": 0.0,
         "inventory_failure_chance": 0.0,
