@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::TopicDefaults;
 use crate::kafka::Cluster;
+pub use crate::web::{chart, human};
 use crate::web::{Part, Routes};
 pub use crate::web::{chart, human};
 pub use guard::Guard;

@@ -9,6 +9,7 @@ use fred::types::Value;
 use serde::de::DeserializeOwned;
 
 use super::store::{Names, value};
+use crate::clock::now_ms;
 use crate::redis::{Redis, RedisError, Window};
 
 /// The states of one group. Cheap to clone.
@@ -63,8 +64,9 @@ impl<S: DeserializeOwned> View<S> {
                 }
             })
             .await?;
+        let now = now_ms();
         let read = |value: &Option<Bytes>| {
-            let state = value.as_deref().and_then(value::state);
+            let state = value.as_deref().and_then(|value| value::state(value, now));
             state.map(serde_json::from_slice).transpose().map_err(unexpected)
         };
         values.iter().map(read).collect()

@@ -127,9 +127,7 @@ impl Picture {
         let begin = order.row.as_ref().map(|row| row.placed_at.0);
         let after = |events: &[EventType]| {
             let found = order.timeline.iter().rev().find(|happened| events.contains(&happened.event_type))?;
-            Some(found.timestamp.0 - begin?)
-                .filter(|millis| *millis > 0)
-                .map(|millis| format!("+{}", words::since(millis)))
+            Some(found.timestamp.0 - begin?).filter(|millis| *millis > 0).map(|millis| format!("+{}", words::since(millis)))
         };
         let status = order.row.as_ref().map(|row| row.status);
         let (completed, cancelled) = (status == Some(Status::Completed), status == Some(Status::Cancelled));
@@ -181,12 +179,7 @@ impl Picture {
                     undo(payment.authorized.is_some(), payment.refunded.is_some()),
                     after(&[PaymentRefunded]),
                 ),
-                step(
-                    "release",
-                    "Release stock",
-                    undo(inventory.reserved, inventory.released),
-                    after(&[InventoryReleased]),
-                ),
+                step("release", "Release", undo(inventory.reserved, inventory.released), after(&[InventoryReleased])),
                 step("notification", "Email", notification, None),
             ],
         }
@@ -301,12 +294,11 @@ mod tests {
 
     #[test]
     fn a_picture_says_in_words_what_it_shows() {
-        let picture =
-            Picture::of(&order(Status::Pending, payment(true, false, false), inventory(false, false, false), false));
+        let picture = Picture::of(&order(Status::Pending, payment(true, false, false), inventory(false, false, false), false));
         assert_eq!(
             picture.summary(),
             "Order: placed; Payment: authorized; Inventory: waiting; Outcome: waiting for both; Refund: only if cancelled; \
-             Release stock: only if cancelled; Email: at the end."
+             Release: only if cancelled; Email: at the end."
         );
         assert_eq!(picture.steps[PAYMENT].after.as_deref(), Some("+12 ms"));
     }

@@ -161,9 +161,7 @@ fn stock(fields: &Fields, field: &'static str) -> Result<BTreeMap<String, u64>, 
         Some((product.trim().to_owned(), count.replace(',', "").parse().ok()?))
     };
     lines
-        .map(|line| {
-            product(line).ok_or((field, format!("{line:?}: each line is a product and its stock, such as: mug 3")))
-        })
+        .map(|line| product(line).ok_or((field, format!("{line:?}: each line is a product and its stock, such as: mug 3"))))
         .collect()
 }
 
@@ -186,7 +184,7 @@ impl SwitchesPage {
             ("Declined above", above.map_or_else(|| "never".to_owned(), |amount| human::money(amount.0))),
             ("Payment away", percent(now.payment_unavailable_chance)),
             ("Inventory away", percent(now.inventory_failure_chance)),
-            ("Saga waits", super::words::since(i64::try_from(now.saga_timeout_ms).unwrap_or(i64::MAX))),
+            ("Saga waits", human::length(i64::try_from(now.saga_timeout_ms).unwrap_or(i64::MAX))),
             ("In stock", human::count(now.stock_capacity)),
         ]
     }
@@ -203,13 +201,7 @@ mod tests {
     #[test]
     fn what_the_form_shows_is_what_it_reads() {
         let stock = [("mug".to_owned(), 3), ("pen".to_owned(), 0)].into();
-        let odd = Switches {
-            payment_decline_chance: 0.07,
-            saga_timeout_ms: 1_500,
-            stock,
-            seed: u64::MAX,
-            ..Switches::calm()
-        };
+        let odd = Switches { payment_decline_chance: 0.07, saga_timeout_ms: 1_500, stock, seed: u64::MAX, ..Switches::calm() };
         for switches in [Switches::default(), Switches::calm(), odd] {
             assert_eq!(read(&fields(&switches)), Ok(switches));
         }
