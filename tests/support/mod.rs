@@ -25,7 +25,6 @@ pub mod console;
 pub mod embedded;
 pub mod kboard;
 pub mod load;
-pub mod orders;
 pub mod ports;
 pub mod process;
 pub mod redis;
