@@ -44,7 +44,6 @@ use crate::config::TopicDefaults;
 use crate::kafka::Cluster;
 use crate::web::{Part, Routes};
 pub use crate::web::{chart, human};
-pub use crate::web::{chart, human};
 pub use guard::Guard;
 use route::Route;
 use runs::Runs;

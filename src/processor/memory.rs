@@ -105,7 +105,7 @@ impl<P: Processor> Service<P> {
         let stands = self.stands(topic, partition);
         let log = &world.topics[topic][partition as usize];
         let batch = log.iter().skip((stands - again).max(0) as usize).take(limit);
-        let next = batch.clone().last().map_or(stands, |last| last.offset + 1).max(stands);
+        let next = batch.clone().next_back().map_or(stands, |last| last.offset + 1).max(stands);
         let unseen: Vec<_> = batch.filter(|record| record.offset >= stands).collect();
         let mut letters = Vec::new();
         let mut inputs = Vec::new();

@@ -342,9 +342,9 @@ async fn part(log: PartitionLog) -> Part {
     Part { from: log.start().await.unwrap(), to: log.end().await.unwrap(), seen: 0, log }
 }
 
-fn member<F: Future<Output = ()> + Send>(work: impl FnOnce(CancellationToken) -> F + Send + 'static) -> Member
+fn member<F>(work: impl FnOnce(CancellationToken) -> F + Send + 'static) -> Member
 where
-    F: 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let shutdown = CancellationToken::new();

@@ -35,7 +35,7 @@ pub enum PlaceError {
     KeyReused,
     /// Kafka is away.
     #[error("the order was not placed: Kafka did not acknowledge it; try again in a moment")]
-    Kafka(#[source] KafkaError),
+    Kafka(#[source] Box<KafkaError>),
 }
 
 impl PlaceError {
@@ -99,7 +99,7 @@ async fn write(shop: &Shop, event: &Event) -> Result<(), PlaceError> {
     let record = envelope::write(&shop.services.prefix, event);
     shop.services.producer.send(record).await.map_err(|error| {
         KAFKA_AWAY.warn("an order was not acknowledged", &error);
-        PlaceError::Kafka(error)
+        PlaceError::Kafka(Box::new(error))
     })
 }
 
