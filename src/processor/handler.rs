@@ -286,6 +286,10 @@ impl<P: Processor> ProcessorHandler<P> {
 impl<P: Processor> Handler for ProcessorHandler<P> {
     type Effect = Effect<P::Event>;
 
+    fn concerns(&self, record: &ConsumerRecord, group: &str) -> bool {
+        self.shared.processor.concerns(group, record)
+    }
+
     fn plan(&self, record: &Arc<ConsumerRecord>) -> Outcome<Effect<P::Event>> {
         let Shared { setup, group, processor, .. } = &*self.shared;
         let is_of_retries = *record.topic == *setup.retry.topic && !setup.topics.contains(&setup.retry.topic);
