@@ -25,6 +25,11 @@ fn words(value: &Value) -> Vec<String> {
     value.as_sequence().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
 }
 
+/// The names of every app's groups.
+fn kboard_groups() -> Vec<&'static str> {
+    kboard::apps::groups().map(|group| group.name).collect()
+}
+
 /// Whether kboard takes these arguments; `--help` after them keeps it from doing what they say.
 async fn understands(arguments: &[String]) {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--help"]).collect();
@@ -35,8 +40,9 @@ async fn understands(arguments: &[String]) {
 #[tokio::test]
 async fn kboards_services_are_started_with_arguments_and_settings_that_exist() {
     let services = services();
-    for name in ["serve", "consume"] {
-        let service = &services[name];
+    let ours: Vec<_> = services.iter().filter(|(_, service)| service["image"] == "kboard").collect();
+    assert_eq!(ours.len(), 1 + kboard_groups().len(), "serve, and a service for every group");
+    for (name, service) in ours {
         understands(&words(&service["command"])).await;
         let environment = service["environment"].as_mapping().unwrap();
         let variables = environment.iter().map(|(name, value)| (name.as_str().unwrap(), value.as_str().unwrap()));
@@ -50,6 +56,22 @@ async fn kboards_services_are_started_with_arguments_and_settings_that_exist() {
         assert!(service.get("container_name").is_none(), "{name} can be scaled");
         let waits_for = service["depends_on"].as_mapping().unwrap();
         assert!(waits_for.values().all(|server| server["condition"] == "service_healthy"));
+    }
+}
+
+/// Prometheus finds every member of every group by the name of its service.
+#[test]
+fn every_group_has_a_service_that_is_scraped() {
+    let services = services();
+    let scraped: Value =
+        serde_yaml_ng::from_str(&fs::read_to_string(root().join("prometheus/prometheus.yml")).unwrap()).unwrap();
+    let members = &scraped["scrape_configs"].as_sequence().unwrap()[1];
+    let names = words(&members["dns_sd_configs"][0]["names"]);
+    for group in kboard_groups() {
+        let (name, _) = (services.iter())
+            .find(|(_, service)| words(&service["command"]).windows(2).any(|pair| pair == ["--group", group]))
+            .unwrap_or_else(|| panic!("no service runs group {group}"));
+        assert!(names.contains(name), "{name} is not scraped");
     }
 }
 

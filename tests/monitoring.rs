@@ -16,16 +16,6 @@ use support::{SseClient, Stack, eventually};
 /// On a busy machine.
 const SOON: Duration = Duration::from_secs(60);
 
-/// What only a group that is a processor tells.
-const OF_PROCESSORS: &[&str] = &[
-    "kafka_dead_letters_by_reason_total",
-    "kafka_retries_scheduled_total",
-    "kboard_processor_conflicts_total",
-    "kboard_processor_wakes_pending",
-    "kboard_outbox_size",
-    "kboard_outbox_refused_total",
-];
-
 #[test]
 fn dashboards_show_only_metrics_that_exist() {
     let known: BTreeSet<&str> = metrics::ALL.iter().map(|metric| metric.name).collect();
@@ -55,8 +45,8 @@ async fn what_is_declared_is_exported() {
         let exported: BTreeSet<&str> =
             scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         let missing = metrics::ALL.iter().map(|metric| metric.name);
-        // Those of the embedded broker: tests/embedded.rs. Those of processors, of which the board has none: tests/processor.rs.
-        let missing = missing.filter(|name| !name.starts_with("kboard_broker_") && !OF_PROCESSORS.contains(name));
+        // Those of the embedded broker: tests/embedded.rs.
+        let missing = missing.filter(|name| !name.starts_with("kboard_broker_"));
         let missing: Vec<_> =
             missing.filter(|name| !exported.contains(name) && !after_failures.contains(name)).collect();
         missing.is_empty().then_some(())

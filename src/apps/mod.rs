@@ -5,8 +5,6 @@
 //! one line in [`REGISTRY`].
 
 pub mod board;
-/// The order saga: its services and pages are there, and proven in memory; it gets its line in [`REGISTRY`] once it is
-/// proven on servers too.
 pub mod orders;
 
 use std::sync::Arc;
@@ -26,7 +24,7 @@ use crate::redis::Redis;
 use crate::web::{Part, Routes};
 
 /// Every app of this build.
-pub const REGISTRY: &[App] = &[board::APP];
+pub const REGISTRY: &[App] = &[board::APP, orders::APP];
 
 /// An application.
 pub struct App {

@@ -25,6 +25,7 @@ pub mod console;
 pub mod embedded;
 pub mod kboard;
 pub mod load;
+pub mod orders;
 pub mod ports;
 pub mod process;
 pub mod redis;
