@@ -81,7 +81,7 @@ impl<S: DeserializeOwned> View<S> {
         after: Option<(&str, f64)>,
         limit: usize,
     ) -> Result<Vec<(String, f64)>, RedisError> {
-        let min = after.map_or("-inf".to_owned(), |(_, score)| score.to_string());
+        let min = after.map_or(f64::NEG_INFINITY, |(_, score)| score);
         let mut page = Vec::with_capacity(limit);
         let mut offset = 0_i64;
         // Keys of one score are in the order of their names; those up to `after` are passed over.
@@ -91,9 +91,8 @@ impl<S: DeserializeOwned> View<S> {
                 .in_live_space(async |space| {
                     let pipeline = self.redis.client().pipeline();
                     let () = pipeline.hget(self.names.root(), "space").await?;
-                    let range = (min.as_str(), "+inf");
                     let index = self.names.index(space, index);
-                    let () = pipeline.zrangebyscore(index, range.0, range.1, true, Some((offset, asked))).await?;
+                    let () = pipeline.zrangebyscore(index, min, f64::INFINITY, true, Some((offset, asked))).await?;
                     pipeline.all().await
                 })
                 .await?;
