@@ -10,9 +10,11 @@ use kboard::kafka::dead_letter;
 use kboard::kafka::event::{RETRY_AT, header_str};
 use kboard::processor::retry::record::HISTORY;
 use support::till::{Ask, HOT, Shop, now};
-use support::{Chance, eventually, rounds};
+use support::{Broker, Chance, eventually, rounds};
 
 const SOON: Duration = Duration::from_secs(30);
+/// After a server was away.
+const RECOVERY: Duration = Duration::from_secs(90);
 
 fn ask(number: usize) -> Ask {
     Ask { id: format!("{number:05}"), key: format!("k{}", number % 7), ..Ask::default() }
@@ -240,6 +242,54 @@ async fn a_flushed_redis_heals_without_a_second_payment() {
     shop.ask(&asks(210..220)).await;
     shop.pays(220, SOON).await;
     till.stop().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_loses_its_last_writes_pays_nothing_twice() {
+    let mut shop = Shop::open().await;
+    let till = shop.till();
+    shop.ask(&asks(0..100)).await;
+    shop.pays(100, SOON).await;
+    shop.has_sent_all().await;
+    // One after the other, so that there is something to lose.
+    for number in 100..140 {
+        shop.ask(&[ask(number)]).await;
+    }
+    shop.pays(140, SOON).await;
+    shop.redis.kill9_losing(10_000);
+    shop.redis.restart().await;
+    shop.ask(&asks(140..150)).await;
+    shop.pays(150, SOON).await;
+    shop.has_sent_all().await;
+    till.stop().await;
+    let states = shop.states().await;
+    assert_eq!(states.len(), 7);
+    shop.rebuild().await;
+    assert_eq!(shop.states().await, states);
+    shop.pays(150, SOON).await;
+}
+
+#[tokio::test]
+async fn what_kafka_does_not_acknowledge_is_sent_again_and_stands_there_once() {
+    let broker = Broker::start().await;
+    let shop = Shop::open_on(&broker.address()).await;
+    let till = shop.till();
+    shop.ask(&asks(0..100)).await;
+    shop.pays(100, SOON).await;
+    let mut asked = 100;
+    for _ in 0..rounds(2) {
+        // It has just been asked: payments are on their way.
+        shop.ask(&asks(asked..asked + 400)).await;
+        asked += 400;
+        broker.freeze();
+        // Longer than a record waits for its acknowledgement.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        broker.thaw();
+        shop.pays(asked, RECOVERY).await;
+    }
+    shop.has_sent_all().await;
+    till.stop().await;
+    shop.pays(asked, SOON).await;
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@
 //! - [`contract`]: what an app says of a processor.
 //! - [`handler`]: carries a processor out, as a group of the consumer runtime.
 //! - [`heal`]: what becomes of states that are gone.
+//! - [`live`]: a member at work on the live states.
 //! - [`outbox`]: sends what was written to be sent.
 //! - [`rebuild`]: the states anew, from the log alone.
 //! - [`retry`]: when a failed record is tried again, and where it waits.
@@ -23,6 +24,7 @@
 pub mod contract;
 mod handler;
 mod heal;
+mod live;
 #[cfg(test)]
 pub(crate) mod memory;
 mod outbox;

@@ -12,7 +12,7 @@ use kboard::kafka::consumer::GroupHealth;
 use kboard::kafka::event::{EVENT_ID, TIMESTAMP, header_str};
 use kboard::kafka::log::{self, PartitionLog};
 use kboard::kafka::replay::{Part, Progress, Range, Report};
-use kboard::kafka::{Cluster, Outgoing, Producer};
+use kboard::kafka::{Cluster, KafkaError, Outgoing, Producer};
 use kboard::processor::retry::{Policy, Retry, Worker};
 use kboard::processor::{self, Decision, Failure, Index, Moment, Processor, Setup, States, View};
 use kboard::redis::{Redis, Window};
@@ -160,6 +160,7 @@ pub struct Shop {
     pub cluster: Cluster,
     /// Whether tills keep the order of records that fail.
     pub keeps_order: bool,
+    kafka: String,
     producer: Producer,
 }
 
@@ -192,17 +193,22 @@ impl Drop for Member {
 }
 
 impl Shop {
-    /// Opens one.
+    /// Opens one on the shared broker.
     pub async fn open() -> Self {
+        Self::open_on(&services::kafka()).await
+    }
+
+    /// Opens one on the broker at `kafka`.
+    pub async fn open_on(kafka: &str) -> Self {
         let redis = RedisServer::start().await;
         let prefix = unique("till") + ".";
-        let cluster = cluster();
+        let cluster = cluster(kafka);
         let name = |topic: &str| format!("{prefix}{topic}");
         let topics = [("asks", 3), ("paid", 3), ("retry", 1), ("dlq", 1)];
         let specs: Vec<_> = topics.iter().map(|(topic, partitions)| TopicSpec::new(name(topic), *partitions)).collect();
         ensure_topics(&cluster, &specs, &Default::default()).await.unwrap();
         let producer = Producer::start(&cluster, []).await.unwrap();
-        Self { redis, prefix, cluster, keeps_order: false, producer }
+        Self { redis, prefix, cluster, keeps_order: false, kafka: kafka.to_owned(), producer }
     }
 
     /// A name of a topic, group or key.
@@ -212,14 +218,15 @@ impl Shop {
 
     /// The till's setup, for the runtime that this is called in.
     pub async fn setup(&self) -> Setup {
-        setup(&self.redis.url(), &self.prefix, self.keeps_order).await
+        setup(&self.kafka, &self.redis.url(), &self.prefix, self.keeps_order).await
     }
 
     /// Starts a till.
     pub fn till(&self) -> Member {
-        let (url, prefix, order) = (self.redis.url(), self.prefix.clone(), self.keeps_order);
+        let (kafka, url) = (self.kafka.clone(), self.redis.url());
+        let (prefix, order) = (self.prefix.clone(), self.keeps_order);
         member(async move |shutdown| {
-            let setup = setup(&url, &prefix, order).await;
+            let setup = setup(&kafka, &url, &prefix, order).await;
             let till = Till { paid: setup.emits[0].clone() };
             processor::run(setup, till, GroupHealth::default(), shutdown).await.unwrap();
         })
@@ -227,9 +234,9 @@ impl Shop {
 
     /// Starts a worker that brings back what failed.
     pub fn worker(&self) -> Member {
-        let (url, prefix) = (self.redis.url(), self.prefix.clone());
+        let (kafka, url, prefix) = (self.kafka.clone(), self.redis.url(), self.prefix.clone());
         member(async move |shutdown| {
-            let mut setup = setup(&url, &prefix, false).await;
+            let mut setup = setup(&kafka, &url, &prefix, false).await;
             (setup.group, setup.window) = ("worker".to_owned(), None);
             (setup.topics, setup.emits) = (vec![format!("{prefix}retry")], vec![format!("{prefix}asks")]);
             let worker = Worker::new(format!("{prefix}retry"));
@@ -265,16 +272,22 @@ impl Shop {
 
     /// Every record of a topic, partition by partition.
     pub async fn log(&self, topic: &str) -> Vec<ConsumerRecord> {
+        let topic = self.name(topic);
+        // A broker that was away has no leaders for a moment.
+        eventually("a log that can be read", Duration::from_secs(60), async || self.read(&topic).await.ok()).await
+    }
+
+    async fn read(&self, topic: &str) -> Result<Vec<ConsumerRecord>, KafkaError> {
         let mut records = Vec::new();
-        for log in log::open(&self.cluster, &self.name(topic)).await.unwrap() {
-            let (mut next, end) = (log.start().await.unwrap(), log.end().await.unwrap());
+        for log in log::open(&self.cluster, topic).await? {
+            let (mut next, end) = (log.start().await?, log.end().await?);
             while next < end {
-                let chunk = log.read(next, end, 1 << 20).await.unwrap();
+                let chunk = log.read(next, end, 1 << 20).await?;
                 next = chunk.next;
                 records.extend(chunk.records);
             }
         }
-        records
+        Ok(records)
     }
 
     /// The event ids on topic `paid`, partition by partition, without the word before them.
@@ -314,7 +327,10 @@ impl Shop {
         for name in self.redis.cli(&["KEYS", &format!("{space}*")]).await.lines() {
             let value = self.redis.cli(&["GET", name]).await;
             let (_, state) = value.split_once('\n').unwrap();
-            states.insert(name.strip_prefix(&space).unwrap().to_owned(), state.trim_end().to_owned());
+            // What was removed leaves its version behind for a moment.
+            if !state.trim_end().is_empty() {
+                states.insert(name.strip_prefix(&space).unwrap().to_owned(), state.trim_end().to_owned());
+            }
         }
         states
     }
@@ -352,9 +368,9 @@ where
     Member { runtime: Some(runtime), shutdown, ended: Some(ended) }
 }
 
-async fn setup(redis: &str, prefix: &str, keep_order: bool) -> Setup {
+async fn setup(kafka: &str, redis: &str, prefix: &str, keep_order: bool) -> Setup {
     let name = |name: &str| format!("{prefix}{name}");
-    let cluster = cluster();
+    let cluster = cluster(kafka);
     let producer = Producer::start(&cluster, []).await.unwrap();
     let redis = Redis::connect(&RedisSettings { url: redis.parse().unwrap(), tls_ca: None }).await.unwrap();
     let policy = Policy { base: Duration::from_millis(100), cap: Duration::from_millis(400), ..Policy::default() };
@@ -372,9 +388,9 @@ async fn setup(redis: &str, prefix: &str, keep_order: bool) -> Setup {
     }
 }
 
-fn cluster() -> Cluster {
+fn cluster(kafka: &str) -> Cluster {
     Cluster::new(KafkaSettings {
-        bootstrap: vec![services::kafka()],
+        bootstrap: vec![kafka.to_owned()],
         tls: None,
         sasl: None,
         session_timeout: Duration::from_secs(2),

@@ -4,18 +4,24 @@
 //! the records to send, what viewers are told. It reads no clock and touches nothing, so that whole services can be run in a
 //! test, through any order of events and any crash.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod fold;
+mod work;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use krafka::ConsumerRecord;
 use serde::{Deserialize, Serialize};
 
-use super::contract::{Decision, Failure, Index, Moment, Processor, States};
+use super::contract::{Decision, Failure, Index, Moment, Processor};
 use super::retry::record::{ORIGIN_TOPIC, group_of};
 use super::retry::{Attempt, Retry};
 use crate::kafka::event::header_str;
 use crate::kafka::{Outgoing, dead_letter};
+use work::Work;
+
+pub use fold::{fold, reopen};
 
 /// An event with the record it was read from.
 #[derive(Clone, Debug)]
@@ -202,121 +208,6 @@ pub fn step<P: Processor>(
     let woken = batch.woken.iter().map(|(key, home)| (key.clone(), home.clone(), work.wake_of(key, home))).collect();
     let (writes, announcements) = work.finish(processor, stored);
     Changes { writes, emissions, announcements, woken, failures }
-}
-
-/// What events change without anything being decided: how a state is rebuilt from what came in and what was emitted. Told
-/// besides are the keys about which something is left to decide.
-pub fn fold<P: Processor>(
-    processor: &P,
-    inputs: &[&Input<P::Event>],
-    stored: &BTreeMap<String, Stored<P::State>>,
-    now_ms: i64,
-) -> (Changes<P::State>, BTreeMap<String, bool>) {
-    let mut work = Work::new(stored);
-    let mut concerned = BTreeSet::new();
-    for Input { event, keys, .. } in inputs {
-        processor.evolve(event, &mut work.states);
-        concerned.extend(keys.first().cloned());
-        work.touched.extend(keys.iter().cloned());
-    }
-    let moment = Moment { now_ms, attempt: 1, woken: false };
-    let is_open = |key: &String| match processor.decide(key, &work.states, &moment) {
-        Ok(decision) => !decision.events.is_empty() || decision.wake.is_some(),
-        Err(_) => true,
-    };
-    let open = concerned.into_iter().map(|key| (is_open(&key), key)).map(|(open, key)| (key, open)).collect();
-    let (writes, _) = work.finish(processor, stored);
-    (Changes { writes, ..Changes::default() }, open)
-}
-
-/// Sees to it that what is left to decide about rebuilt states is decided once they are the live ones: at the times that
-/// they ask for, or at once where something is to be emitted. `open` are the keys, each with the partition that sees to it.
-/// Told besides are those about which nothing can be decided now: a record waits, or is a dead letter.
-pub fn reopen<P: Processor>(
-    processor: &P,
-    open: &BTreeMap<String, String>,
-    stored: &BTreeMap<String, Stored<P::State>>,
-    now_ms: i64,
-) -> (Changes<P::State>, Vec<String>) {
-    let (mut work, mut failing) = (Work::new(stored), Vec::new());
-    let moment = Moment { now_ms, attempt: 1, woken: false };
-    for (key, home) in open {
-        let at = match processor.decide(key, &work.states, &moment) {
-            Ok(decision) if decision.events.is_empty() => decision.wake,
-            Ok(_) => Some(now_ms),
-            Err(_) => {
-                failing.push(key.clone());
-                None
-            }
-        };
-        work.touched.insert(key.clone());
-        work.wakes.insert(key.clone(), at.map(|at| Wake { at, home: home.clone() }));
-    }
-    let (writes, _) = work.finish(processor, stored);
-    (Changes { writes, ..Changes::default() }, failing)
-}
-
-/// The states of a batch as they become.
-struct Work<S> {
-    states: States<S>,
-    touched: BTreeSet<String>,
-    wakes: BTreeMap<String, Option<Wake>>,
-    waiting: BTreeMap<String, Vec<Waiting>>,
-}
-
-impl<S: Clone + Default + PartialEq> Work<S> {
-    fn new(stored: &BTreeMap<String, Stored<S>>) -> Self {
-        let mut states: States<S> = States::default();
-        for (key, stored) in stored {
-            states.get_mut(key).clone_from(&stored.state);
-        }
-        let waiting = stored.iter().filter(|(_, stored)| !stored.waiting.is_empty());
-        let waiting = waiting.map(|(key, stored)| (key.clone(), stored.waiting.clone())).collect();
-        Self { states, touched: BTreeSet::new(), wakes: BTreeMap::new(), waiting }
-    }
-
-    /// When `home` sees to `key` again, after it was woken.
-    fn wake_of(&self, key: &str, home: &str) -> Option<i64> {
-        self.wakes.get(key)?.as_ref().filter(|wake| wake.home == home).map(|wake| wake.at)
-    }
-
-    /// What differs from what is stored, in the order of the keys.
-    fn finish<P: Processor<State = S>>(
-        self,
-        processor: &P,
-        stored: &BTreeMap<String, Stored<S>>,
-    ) -> (Vec<Write<S>>, Vec<String>) {
-        let (mut writes, mut announcements) = (Vec::new(), Vec::new());
-        let nothing = Stored::default();
-        for key in &self.touched {
-            let before = stored.get(key).unwrap_or(&nothing);
-            let state = self.states.get(key).clone();
-            let wake = self.wakes.get(key).cloned().unwrap_or_else(|| before.wake.clone());
-            let waiting = self.waiting.get(key).cloned().unwrap_or_default();
-            let after = Stored { state, version: before.version + 1, wake, waiting };
-            let changed = after.state != before.state;
-            if !changed && after.wake == before.wake && after.waiting == before.waiting {
-                continue;
-            }
-            let indexes = |state: &S| if *state == S::default() { Vec::new() } else { processor.indexes(key, state) };
-            let (was, is) = (indexes(&before.state), indexes(&after.state));
-            let gone = |index: &&Index| !is.iter().any(|other| other.name == index.name);
-            let remove = was.iter().filter(gone).map(|index| index.name.clone()).collect();
-            let add = is.iter().filter(|index| !was.contains(index)).cloned().collect();
-            announcements.extend(changed.then(|| processor.announce(key, &after.state)).flatten());
-            writes.push(Write {
-                key: key.clone(),
-                version: before.version,
-                is_new: changed,
-                woken: before.wake.clone(),
-                lifetime: processor.lifetime(key, &after.state),
-                stored: after,
-                add,
-                remove,
-            });
-        }
-        (writes, announcements)
-    }
 }
 
 struct Step<'a, P: Processor> {
