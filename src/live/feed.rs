@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use fred::clients::SubscriberClient;
 use fred::interfaces::{EventInterface, PubsubInterface};
 use fred::types::Message;
-use metrics::gauge;
+use metrics::{Gauge, gauge};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -51,6 +51,7 @@ struct Shared {
     state: Mutex<State>,
     events: broadcast::Sender<Event>,
     length: usize,
+    size: Gauge,
 }
 
 /// What the feed knows of the projection.
@@ -77,7 +78,8 @@ pub struct Subscription {
 }
 
 impl Feed {
-    /// Starts following `window` until `shutdown`; returns once the first window was read.
+    /// Starts following `window` until `shutdown`; returns once the first window was read. `size` shows how many messages it
+    /// has.
     ///
     /// # Errors
     /// When Redis can't be subscribed to or read.
@@ -85,12 +87,13 @@ impl Feed {
         window: Window,
         subscriber: &SubscriberClient,
         length: usize,
+        size: Gauge,
         shutdown: CancellationToken,
     ) -> Result<Self, RedisError> {
         let (messages, reconnects) = (subscriber.message_rx(), subscriber.reconnect_rx());
         subscribe(subscriber, &window).await?;
         gauge!(m::REDIS_SUBSCRIPTIONS.name).increment(2.0);
-        let shared = Shared { state: Mutex::default(), events: broadcast::channel(QUEUE).0, length };
+        let shared = Shared { state: Mutex::default(), events: broadcast::channel(QUEUE).0, length, size };
         let feed = Self { shared: Arc::new(shared) };
         feed.resync(&window).await?;
         let follower =
@@ -114,6 +117,12 @@ impl Feed {
             }
             _ => Subscription { messages: state.ring.len() as u64, backlog: state.reset(), reset: true, events },
         }
+    }
+
+    /// The last message that viewers were sent: who has seen the projection as it is now goes on from there.
+    pub fn last(&self) -> EventId {
+        let state = self.state();
+        EventId { epoch: state.epoch.clone(), seq: state.seq }
     }
 
     /// The events from here on, without a place among viewers.
@@ -148,7 +157,7 @@ impl Feed {
     /// Reads the window and brings the viewers up to date; how many messages nobody had announced.
     async fn resync(&self, window: &Window) -> Result<usize, RedisError> {
         let snapshot = window.snapshot().await?;
-        gauge!(m::REDIS_LIST_SIZE.name).set(snapshot.members.len() as f64);
+        self.shared.size.set(snapshot.members.len() as f64);
         let frames: VecDeque<Bytes> = (snapshot.members.iter().rev())
             .filter_map(|json| Some(frame::message(&snapshot.epoch, frame::seq_of(json)?, json)))
             .collect();

@@ -51,6 +51,20 @@ pub fn reset(epoch: &str) -> String {
     format!("event: reset\ndata: {{\"epoch\":\"{epoch}\"}}\n\n")
 }
 
+/// Of encoded events, those that contain `text`, and those that are more than a message.
+pub fn about<'a>(frames: &'a [u8], text: &[u8]) -> Vec<&'a [u8]> {
+    let mut kept = Vec::new();
+    let mut rest = frames;
+    while let Some(end) = memchr::memmem::find(rest, b"\n\n") {
+        let (frame, more) = rest.split_at(end + 2);
+        if frame.starts_with(b"event: ") || memchr::memmem::find(frame, text).is_some() {
+            kept.push(frame);
+        }
+        rest = more;
+    }
+    kept
+}
+
 /// The `seq` of a message's JSON, which the projection's script put at its end.
 pub fn seq_of(json: &[u8]) -> Option<u64> {
     let end = json.strip_suffix(b"}")?;
@@ -83,6 +97,14 @@ mod tests {
         for json in [&b"{}"[..], b"", br#"{"seq":}"#, br#"{"a":1}"#, br#"{"x":"y","seq":1"#] {
             assert_eq!(seq_of(json), None);
         }
+    }
+
+    #[test]
+    fn a_viewer_of_one_thing_gets_what_is_about_it_and_resets() {
+        let reset = reset("e");
+        let frames = [reset.as_bytes(), &message("e", 1, b"{\"id\":1}"), &message("e", 2, b"{\"id\":2}")].concat();
+        let kept = about(&frames, b"\"id\":2");
+        assert_eq!(kept, [reset.as_bytes(), &message("e", 2, b"{\"id\":2}")]);
     }
 
     proptest! {

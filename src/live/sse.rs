@@ -26,6 +26,8 @@ pub struct SseStream {
     events: BroadcastStream<Event>,
     keepalive: Pin<Box<Sleep>>,
     instruments: Arc<StreamInstruments>,
+    /// What an event must contain to concern this viewer, if not all do.
+    only: Option<Bytes>,
     ended: bool,
     dropped: bool,
 }
@@ -33,49 +35,75 @@ pub struct SseStream {
 impl SseStream {
     /// The stream of a subscription.
     pub fn new(subscription: Subscription, instruments: Arc<StreamInstruments>) -> Self {
+        Self::filtered(subscription, instruments, None)
+    }
+
+    /// The same, of those events alone whose text contains `only`.
+    pub fn about(subscription: Subscription, instruments: Arc<StreamInstruments>, only: Bytes) -> Self {
+        Self::filtered(subscription, instruments, Some(only))
+    }
+
+    fn filtered(subscription: Subscription, instruments: Arc<StreamInstruments>, only: Option<Bytes>) -> Self {
+        let Subscription { backlog, mut messages, reset, events } = subscription;
+        let mut first = BytesMut::from(frame::CONNECTED);
+        match &only {
+            None => first.extend_from_slice(&backlog),
+            Some(only) => {
+                let frames = frame::about(&backlog, only);
+                messages = (frames.len() - usize::from(reset)) as u64;
+                frames.iter().for_each(|frame| first.extend_from_slice(frame));
+            }
+        }
         instruments.active.increment(1.0);
         instruments.opened.increment(1);
         instruments.connected.increment(1);
-        instruments.messages.increment(subscription.messages);
-        instruments.resets.increment(u64::from(subscription.reset));
-        let mut first = BytesMut::from(frame::CONNECTED);
-        first.extend_from_slice(&subscription.backlog);
+        instruments.messages.increment(messages);
+        instruments.resets.increment(u64::from(reset));
         Self {
             first: Some(first.freeze()),
-            events: BroadcastStream::new(subscription.events),
+            events: BroadcastStream::new(events),
             keepalive: Box::pin(tokio::time::sleep(KEEPALIVE_INTERVAL)),
             instruments,
+            only,
             ended: false,
             dropped: false,
         }
     }
 
-    /// The next event, as bytes; `None` when the stream is over.
+    /// The next event that concerns this viewer, as bytes; `None` when the stream is over.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        Poll::Ready(match ready!(Pin::new(&mut self.events).poll_next(cx)) {
-            Some(Ok(Event::Message(encoded))) => {
-                self.instruments.messages.increment(1);
-                Some(encoded)
-            }
-            Some(Ok(Event::Reset(encoded))) => {
-                self.instruments.resets.increment(1);
-                Some(encoded)
-            }
-            Some(Ok(Event::Closing)) => {
-                self.ended = true;
-                Some(Bytes::from_static(frame::RETRY.as_bytes()))
-            }
-            // Too slow: cut off. It comes back with the id of what it saw last, and goes on from there.
-            Some(Err(BroadcastStreamRecvError::Lagged(_))) => {
-                self.dropped = true;
-                self.ended = true;
-                None
-            }
-            None => {
-                self.ended = true;
-                None
-            }
-        })
+        loop {
+            return Poll::Ready(match ready!(Pin::new(&mut self.events).poll_next(cx)) {
+                Some(Ok(Event::Message(encoded))) => {
+                    if self.only.as_ref().is_some_and(|only| frame::about(&encoded, only).is_empty()) {
+                        continue;
+                    }
+                    self.instruments.messages.increment(1);
+                    Some(encoded)
+                }
+                Some(Ok(Event::Reset(encoded))) => {
+                    self.instruments.resets.increment(1);
+                    Some(match &self.only {
+                        None => encoded,
+                        Some(only) => Bytes::from(frame::about(&encoded, only).concat()),
+                    })
+                }
+                Some(Ok(Event::Closing)) => {
+                    self.ended = true;
+                    Some(Bytes::from_static(frame::RETRY.as_bytes()))
+                }
+                // Too slow: cut off. It comes back with the id of what it saw last, and goes on from there.
+                Some(Err(BroadcastStreamRecvError::Lagged(_))) => {
+                    self.dropped = true;
+                    self.ended = true;
+                    None
+                }
+                None => {
+                    self.ended = true;
+                    None
+                }
+            });
+        }
     }
 
     /// Adds to `head` what else is ready.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
+use warp::http::StatusCode;
 
 /// How long a client may take to send a body.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +25,17 @@ pub enum BodyError {
     /// The client went away.
     #[error("the body ended early")]
     Broken,
+}
+
+impl BodyError {
+    /// The status that says so.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
 }
 
 /// Reads a whole body of at most `limit` bytes.

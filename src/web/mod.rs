@@ -3,6 +3,8 @@
 //! - [`server`]: the accept loop: limits, timeouts, headers, metrics, graceful shutdown.
 //! - [`routes`]: what apps hand in: filters, and the templates of their paths.
 //! - [`body`]: request bodies, read within bounds of size and time.
+//! - [`events`]: streams of events.
+//! - [`headers`]: what the headers of a request say.
 //! - [`query`]: what comes behind the question mark.
 //! - [`reply`]: answers: JSON, pages, errors.
 //! - [`assets`]: CSS, JavaScript and pictures, compiled into the executable.
@@ -10,6 +12,8 @@
 
 pub mod assets;
 pub mod body;
+pub mod events;
+pub mod headers;
 pub mod health;
 pub mod query;
 pub mod reply;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use warp::Filter;
 use warp::http::StatusCode;
-use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use warp::http::header::{HeaderMap, HeaderName};
 use warp::reply::Response;
 
 use super::history::{Cursor, Page};
@@ -16,8 +16,9 @@ use crate::clock::now_ms;
 use crate::live::frame::EventId;
 use crate::live::sse::SseStream;
 use crate::redis::RedisError;
+use crate::web::headers::text;
 use crate::web::query::{Query, query};
-use crate::web::{READ, Routes, reply};
+use crate::web::{READ, Routes, events, reply};
 
 /// Messages of a page unless asked otherwise.
 pub const DEFAULT_LIMIT: usize = 50;
@@ -183,23 +184,8 @@ fn parse_before(query: &Query) -> Result<Option<Cursor>, Invalid> {
     }
 }
 
-/// `GET /api/messages/stream`. The header wins over the parameter: a browser that reconnects by itself repeats the
-/// address it began with, and adds what it has seen since.
+/// `GET /api/messages/stream`.
 fn stream(board: Arc<Board>, query: Query, headers: HeaderMap) -> Response {
-    let header = text(&headers, HeaderName::from_static("last-event-id"));
-    let last = header.filter(|id| !id.is_empty()).or(query.get("last_event_id").filter(|id| !id.is_empty()));
-    // An id that isn't one of ours is like one of another life: the viewer starts over.
-    let unknown = || EventId { epoch: String::new(), seq: u64::MAX };
-    let last = last.map(|text| EventId::parse(text).unwrap_or_else(unknown));
-    let stream = SseStream::new(board.feed.subscribe(last.as_ref()), Arc::clone(&board.streams));
-    let response = warp::Reply::into_response(warp::reply::stream(stream));
-    let response = reply::with(response, CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    let response = reply::with(response, CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-    // nginx would hold events back until its buffer is full.
-    reply::with(response, HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))
-}
-
-/// The text of a header.
-pub fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
+    let subscription = board.feed.subscribe(events::last_seen(&query, &headers).as_ref());
+    events::reply(SseStream::new(subscription, Arc::clone(&board.streams)))
 }

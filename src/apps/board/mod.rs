@@ -22,6 +22,7 @@ mod projection;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use metrics::gauge;
 
 use super::{App, GroupSpec, Prefix, Services};
 use crate::kafka::admin::TopicSpec;
@@ -31,6 +32,7 @@ use crate::kafka::replay::{self, Letters};
 use crate::live::Feed;
 use crate::redis::Window;
 use crate::telemetry::instruments::StreamInstruments;
+use crate::telemetry::metrics as m;
 use crate::telemetry::seldom::Seldom;
 use crate::web::Part;
 use history::History;
@@ -79,7 +81,8 @@ pub const APP: App = App {
     mount: |services, subscriber| {
         async move {
             let window = window(&services);
-            let feed = Feed::start(window.clone(), &subscriber, WINDOW, services.shutdown.clone()).await?;
+            let (size, shutdown) = (gauge!(m::REDIS_LIST_SIZE.name), services.shutdown.clone());
+            let feed = Feed::start(window.clone(), &subscriber, WINDOW, size, shutdown).await?;
             let history = History::new(services.cluster.clone(), services.prefix.apply(TOPIC));
             let streams = Arc::new(StreamInstruments::new());
             Ok(api::routes(Arc::new(Board { services, window, feed, history, streams })))

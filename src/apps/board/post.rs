@@ -9,10 +9,10 @@ use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 use warp::http::StatusCode;
-use warp::http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN};
+use warp::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use warp::reply::Response;
 
-use super::api::{DEFAULT_LIMIT, Newest, text};
+use super::api::{DEFAULT_LIMIT, Newest};
 use super::form;
 use super::idempotency::{self, Claim};
 use super::message::{Draft, Invalid, Message};
@@ -23,6 +23,7 @@ use crate::kafka::{KafkaError, Outgoing};
 use crate::live::feed::Event;
 use crate::redis::RedisError;
 use crate::web::body::{self, BodyError};
+use crate::web::headers::{is_own, text};
 use crate::web::reply;
 
 /// The body of a POST at most: a message of the longest content in the widest encoding, with room.
@@ -62,9 +63,8 @@ enum PostError {
 impl PostError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Invalid(_) | Self::Body(BodyError::Broken) => StatusCode::BAD_REQUEST,
-            Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Body(error) => error.status(),
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Kafka(_) | Self::Redis(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
@@ -146,18 +146,6 @@ async fn accept(board: &Board, headers: &HeaderMap, draft: &Draft) -> Result<Str
     let key = idempotency::check(key.as_bytes())?;
     let written = write_once(board, headers, message, key);
     tokio::time::timeout(ANSWER_WITHIN, written).await.unwrap_or(Err(PostError::TimedOut))
-}
-
-/// Browsers say where a request comes from; without a login, this is what keeps a page elsewhere from posting in the name
-/// of whoever reads it. Programs say nothing, and may post.
-fn is_own(headers: &HeaderMap) -> bool {
-    // Browsers send it to secure addresses and to this machine only; to others they say the origin.
-    if let Some(site) = headers.get("sec-fetch-site") {
-        return site == "same-origin" || site == "none";
-    }
-    let Some(origin) = headers.get(ORIGIN) else { return true };
-    let (origin, host) = (origin.to_str().ok(), text(headers, HOST));
-    origin.and_then(|origin| origin.split_once("://")).is_some_and(|(_, authority)| Some(authority) == host)
 }
 
 /// Writes a message under a key: the same key again is answered with the same message.
