@@ -91,7 +91,8 @@ pub async fn run<P: Processor>(
     let (cluster, producer) = (setup.cluster.clone(), setup.producer.clone());
     let handler = ProcessorHandler::new(setup, processor);
     let outbox = handler.outbox();
-    let result = consumer::run(group, handler, &cluster, producer, health, shutdown).await;
+    // On the heap: callers' futures would be as deep as all that it awaits.
+    let result = Box::pin(consumer::run(group, handler, &cluster, producer, health, shutdown)).await;
     outbox.finish().await;
     result
 }
@@ -114,7 +115,7 @@ pub async fn rebuild<P: Processor>(
     };
     let handler = ProcessorHandler::new(setup, processor);
     let outbox = handler.outbox();
-    let report = replay::replay(&handler, range, &letters, progress).await;
+    let report = Box::pin(replay::replay(&handler, range, &letters, progress)).await;
     outbox.finish().await;
     report
 }

@@ -53,12 +53,14 @@ impl<S: DeserializeOwned> View<S> {
             return Ok(Vec::new());
         }
         let values: Vec<Option<Bytes>> = self
-            .in_live_space(async |space| {
+            .in_live_space(|space| {
                 let keys: Vec<_> = keys.iter().map(|key| self.names.state(space, key)).collect();
                 let pipeline = self.redis.client().pipeline();
-                let () = pipeline.hget(self.names.root(), "space").await?;
-                let () = pipeline.mget(keys).await?;
-                pipeline.all().await
+                async move {
+                    let () = pipeline.hget(self.names.root(), "space").await?;
+                    let () = pipeline.mget(keys).await?;
+                    pipeline.all().await
+                }
             })
             .await?;
         let read = |value: &Option<Bytes>| {
@@ -79,20 +81,22 @@ impl<S: DeserializeOwned> View<S> {
         after: Option<(&str, f64)>,
         limit: usize,
     ) -> Result<Vec<(String, f64)>, RedisError> {
-        let min = after.map_or("-inf".to_owned(), |(_, score)| score.to_string());
+        // As a number: a text would be taken for a name to begin with.
+        let min = after.map_or(f64::NEG_INFINITY, |(_, score)| score);
         let mut page = Vec::with_capacity(limit);
         let mut offset = 0_i64;
         // Keys of one score are in the order of their names; those up to `after` are passed over.
         while page.len() < limit {
             let asked = (limit - page.len() + 1) as i64;
             let found: Vec<(String, f64)> = self
-                .in_live_space(async |space| {
+                .in_live_space(|space| {
                     let pipeline = self.redis.client().pipeline();
-                    let () = pipeline.hget(self.names.root(), "space").await?;
-                    let range = (min.as_str(), "+inf");
                     let index = self.names.index(space, index);
-                    let () = pipeline.zrangebyscore(index, range.0, range.1, true, Some((offset, asked))).await?;
-                    pipeline.all().await
+                    async move {
+                        let () = pipeline.hget(self.names.root(), "space").await?;
+                        let () = pipeline.zrangebyscore(index, min, f64::INFINITY, true, Some((offset, asked))).await?;
+                        pipeline.all().await
+                    }
                 })
                 .await?;
             let more = found.len() as i64 == asked;
@@ -114,21 +118,24 @@ impl<S: DeserializeOwned> View<S> {
     /// # Errors
     /// When Redis is away.
     pub async fn count(&self, index: &str) -> Result<u64, RedisError> {
-        self.in_live_space(async |space| {
-            let pipeline = self.redis.client().pipeline();
-            let () = pipeline.hget(self.names.root(), "space").await?;
-            let () = pipeline.zcard(self.names.index(space, index)).await?;
-            pipeline.all().await
+        self.in_live_space(|space| {
+            let (pipeline, index) = (self.redis.client().pipeline(), self.names.index(space, index));
+            async move {
+                let () = pipeline.hget(self.names.root(), "space").await?;
+                let () = pipeline.zcard(index).await?;
+                pipeline.all().await
+            }
         })
         .await
     }
 
     /// What `ask` finds in the space that is the live one: it asks for that, too, and is asked again when that is another
     /// than it was.
-    async fn in_live_space<T: fred::types::FromValue>(
-        &self,
-        ask: impl AsyncFn(&str) -> Result<(Option<String>, Value), fred::error::Error>,
-    ) -> Result<T, RedisError> {
+    async fn in_live_space<T, F>(&self, ask: impl Fn(&str) -> F) -> Result<T, RedisError>
+    where
+        T: fred::types::FromValue,
+        F: Future<Output = Result<(Option<String>, Value), fred::error::Error>>,
+    {
         let failed = |source| RedisError::Command { operation: "view", source };
         loop {
             let space = self.space.lock().unwrap_or_else(PoisonError::into_inner).clone();
