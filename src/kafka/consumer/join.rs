@@ -51,7 +51,7 @@ async fn subscribe(
         consumer: Arc::clone(&slot),
     };
     let session_timeout = cluster.settings().session_timeout;
-    let consumer = (cluster.consuming().await?.consumer(&group.id))
+    let consumer = (cluster.member().await?.consumer(&group.id))
         .enable_auto_commit(false)
         .auto_offset_reset(AutoOffsetReset::Earliest)
         .partition_assignment_strategy(PartitionAssignmentStrategy::CooperativeSticky)
