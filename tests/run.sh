@@ -45,6 +45,7 @@ embedded() {
     done
     KBOARD_TEST_SERVERS=embedded KBOARD_TEST_KAFKA=$address cargo test --locked --no-fail-fast --test board --test fetch \
         --test stream --test projection --test replay --test groups --test produce --test consume_print --test faults \
+        --test orders_api \
         -- --skip aborted_transactions
     status=$?
     kill "$broker" && wait "$broker" || { echo "error: the embedded broker failed to end in order"; status=1; }

@@ -24,7 +24,7 @@ use crate::redis::Redis;
 use crate::web::{Part, Routes};
 
 /// Every app of this build.
-pub const REGISTRY: &[App] = &[board::APP];
+pub const REGISTRY: &[App] = &[board::APP, orders::APP];
 
 /// An application.
 pub struct App {

@@ -113,6 +113,12 @@ async fn serve(
     for app in apps {
         routes = (app.mount)(services.clone(), subscriber.clone()).await?.or(routes);
     }
+    if apps.iter().all(|app| app.home.address != "/")
+        && let Some(first) = apps.first()
+    {
+        let home = first.home.address;
+        routes = routes.or(Routes::new(warp::path::end().map(move || reply::see_other(home)).boxed(), &[("/", READ)]));
+    }
     let routes = with_console(settings, services.cluster.clone(), watch, site, routes, stop);
     let address = listener.local_addr()?;
     let server = tokio::spawn(web::server::serve(listener, routes, stop.clone()));

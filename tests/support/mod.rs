@@ -6,6 +6,7 @@
 //! - [`kboard`]: the program itself, `serve`, `consume` or a command that ends
 //! - [`console`]: the console, asked as a browser and as a program would
 //! - [`board`]: what a board must show, in Redis, over HTTP and to a viewer; [`load`]: people who post all the time
+//! - [`orders`]: the orders, over HTTP
 //! - [`chance`]: random moments that can be repeated; [`clock`]: a clock that jumps
 //! - [`wire`]: Kafka's protocol by hand; [`traffic`]: producers and groups that speak it, and what they were told
 //! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
@@ -24,6 +25,7 @@ pub mod console;
 pub mod embedded;
 pub mod kboard;
 pub mod load;
+pub mod orders;
 pub mod ports;
 pub mod process;
 pub mod redis;

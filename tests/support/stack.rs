@@ -51,14 +51,19 @@ impl Stack {
         self.broker.as_mut().expect("a stack started with_own_broker")
     }
 
-    /// `kboard serve`, ready.
+    /// `kboard serve` of the board, ready.
     pub async fn serve(&self) -> Kboard {
         self.serve_with(&[]).await
     }
 
-    /// `kboard serve` with more arguments, ready.
+    /// The same with more arguments.
     pub async fn serve_with(&self, arguments: &[&str]) -> Kboard {
-        Kboard::serve(&self.arguments("serve", arguments)).await
+        self.serve_app("board", arguments).await
+    }
+
+    /// `kboard serve` of one app, ready.
+    pub async fn serve_app(&self, app: &str, arguments: &[&str]) -> Kboard {
+        Kboard::serve(&self.arguments("serve", &[&["--apps", app], arguments].concat())).await
     }
 
     /// `kboard consume --group message-board`, ready.

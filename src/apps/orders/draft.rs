@@ -60,6 +60,11 @@ impl Draft {
         Self { user_id, items, total }
     }
 
+    /// Whether just this is what the customer asks for.
+    pub fn asks_for(&self, user_id: &str, items: &[Item]) -> bool {
+        self.user_id == user_id && self.items == items
+    }
+
     /// The event that places the order under this id, at `now_ms` (milliseconds since the epoch).
     pub fn place(self, order_id: String, origin: Origin, now_ms: i64) -> Event {
         let Self { user_id, items, total } = self;

@@ -13,6 +13,7 @@
 //!   them groups.
 //! - [`switches`]: what goes wrong on purpose. [`retry`]: what becomes of records that fail.
 //! - [`money`], [`catalog`], [`facts`], [`generator`].
+//! - [`web`]: what it shows and takes over HTTP.
 
 pub mod analytics;
 pub mod catalog;
@@ -31,10 +32,24 @@ pub mod switches;
 #[cfg(test)]
 mod tests;
 pub mod topics;
+pub mod web;
 
-use super::GroupSpec;
+use futures::FutureExt;
+
+use super::{App, GroupSpec};
 use crate::processor::retry::worker::Worker;
+use crate::web::Part;
 use service::group;
+
+/// The orders.
+pub const APP: App = App {
+    name: "orders",
+    home: Part { name: "Orders", address: "/orders" },
+    topics: topics::specs,
+    groups: GROUPS,
+    mount: |services, subscriber| web::mount(services, subscriber).boxed(),
+    generate: generator::generate,
+};
 
 /// The groups of the app.
 pub const GROUPS: &[GroupSpec] = &[

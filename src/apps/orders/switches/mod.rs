@@ -76,6 +76,9 @@ impl Switches {
     /// # Errors
     /// What is wrong, for people.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
+        if !json.trim_ascii_start().starts_with(b"{") {
+            return Err("no settings: they are a JSON object".to_owned()); // an array would be taken for the fields in their order
+        }
         let switches: Self = serde_json::from_slice(json).map_err(|error| format!("no settings: {error}"))?;
         switches.check().map(|()| switches)
     }
@@ -167,6 +170,7 @@ mod tests {
             (r#"{"stock":{"a b":1}}"#, "stock"),
             (r#"{"sed":1}"#, "sed"),
             ("7", "settings"),
+            ("[]", "settings"),
         ] {
             let reason = Switches::from_json(json.as_bytes()).unwrap_err();
             assert!(reason.contains(field), "{json}: {reason}");
