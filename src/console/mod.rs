@@ -6,8 +6,7 @@
 //!
 //! - [`route`], [`request`], [`refusal`]: the table, what a handler is given, and what it says when it can't.
 //! - [`guard`]: who may do what: modes, the token that other sites' pages don't have, the names we answer to.
-//! - [`frame`]: what all pages share: the section, notices; [`form`], [`human`], [`chart`]: what forms send, numbers as people
-//!   read them, lines over time.
+//! - [`frame`]: what all pages share: the section, notices; [`form`], [`spark`]: what forms send, small lines beside a number.
 //! - [`overview`], [`groups`]: the dashboard; consumer groups.
 //! - [`topics`]: topics and what can be done with them.
 //! - [`messages`]: the records of a topic: pages, search, live, export; [`filter`]: the search language; [`decode`]: what is
@@ -17,7 +16,6 @@
 //! - [`openapi`]: the document of the API.
 //! - [`watch`]: the cluster as it is, looked at every few seconds; [`export`]: the same for Prometheus.
 
-pub mod chart;
 pub mod dead_letters;
 pub mod decode;
 pub mod export;
@@ -26,7 +24,6 @@ pub mod form;
 pub mod frame;
 pub mod groups;
 pub mod guard;
-pub mod human;
 pub mod messages;
 pub mod openapi;
 pub mod overview;
@@ -35,6 +32,7 @@ pub mod refusal;
 pub mod request;
 pub mod route;
 pub mod runs;
+pub mod spark;
 pub mod topics;
 pub mod watch;
 
@@ -44,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::TopicDefaults;
 use crate::kafka::Cluster;
+pub use crate::web::{chart, human};
 use crate::web::{Part, Routes};
 pub use guard::Guard;
 use route::Route;

@@ -8,13 +8,16 @@
 //! - [`query`]: what comes behind the question mark.
 //! - [`reply`]: answers: JSON, pages, errors.
 //! - [`assets`]: CSS, JavaScript and pictures, compiled into the executable.
+//! - [`human`], [`chart`]: numbers as people read them, lines and bars over time.
 //! - [`health`]: `/healthz`, `/readyz`, `/metrics`.
 
 pub mod assets;
 pub mod body;
+pub mod chart;
 pub mod events;
 pub mod headers;
 pub mod health;
+pub mod human;
 pub mod query;
 pub mod reply;
 pub mod routes;

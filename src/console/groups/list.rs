@@ -10,7 +10,7 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 
 use crate::clock::now_ms;
-use crate::console::chart::spark;
+use crate::console::spark::spark;
 use crate::console::frame::{self, Frame, Section};
 use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};

@@ -9,13 +9,14 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 
 use crate::clock::now_ms;
-use crate::console::chart::{Chart, Line, Unit, spark};
+use crate::console::chart::{Chart, Line, Unit};
 use crate::console::frame::{self, Frame, Section};
 use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
 use crate::console::watch::Problem;
-use crate::console::watch::history::{Course, Drain, Trend};
+use crate::console::spark::spark;
+use crate::console::watch::history::{Course, Drain, Trend, WINDOW};
 use crate::console::watch::trail::Change;
 use crate::console::{Console, human};
 use crate::kafka::admin::groups::{Broker, Member};
@@ -114,7 +115,8 @@ impl One {
         let course = way(history.course(name), group.lag());
         let chart = |id, title, unit, points: Vec<f32>| {
             let lines = vec![Line::new(name, None, &points)];
-            Chart { id, title, unit, stacked: unit == Unit::Records, times: history.times(), lines }
+            let (stacked, times) = (unit == Unit::Records, history.times());
+            Chart { id, title, unit, stacked, bars: false, window: WINDOW, times, lines }
         };
         let charts = history.group(name).map(|series| {
             vec![

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::now_ms;
-use crate::console::chart::{Chart, Line, Unit, spark};
+use crate::console::chart::{Chart, Line, Unit};
 use crate::console::frame::segment;
-use crate::console::watch::history::{History, Series, Trend};
+use crate::console::spark::spark;
+use crate::console::watch::history::{History, Series, Trend, WINDOW};
 use crate::console::watch::trail::Change;
 use crate::console::watch::{Problem, Snapshot, Watch};
 use crate::kafka::admin::brokers::Broker;
@@ -261,7 +262,7 @@ fn charts(snapshot: &Snapshot, history: &History) -> Vec<Chart> {
     };
     let chart = |id, title, unit, lines| {
         let (stacked, times) = (unit == Unit::Rate, history.times());
-        Chart { id, title, unit, stacked, times, lines }
+        Chart { id, title, unit, stacked, bars: false, window: WINDOW, times, lines }
     };
     vec![
         chart("written", "Written, records a second", Unit::Rate, topic_lines(written, &history.written)),

@@ -9,9 +9,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{INTERVAL, Snapshot};
+use crate::web::chart::Window;
 
 /// How many points a series has: 15 minutes' worth of looks.
 pub const POINTS: usize = 15 * 60 / INTERVAL.as_secs() as usize;
+/// The same as charts show it.
+pub const WINDOW: Window = Window { minutes: 15, step: INTERVAL.as_millis() as i64 };
 /// Bytes that all series together may take.
 pub const MEMORY: usize = 24 * 1024 * 1024;
 /// Points from which trends and rates are told: three minutes' worth.

@@ -61,6 +61,13 @@ pub fn size(size: impl Borrow<Option<u64>>) -> String {
     size.borrow().map_or_else(|| UNKNOWN.to_owned(), bytes)
 }
 
+/// An amount of money in cents: `$1,234.50`.
+pub fn money(cents: i64) -> String {
+    let sign = if cents < 0 { "−" } else { "" };
+    let cents = cents.unsigned_abs();
+    format!("{sign}${}.{:02}", HumanCount(cents / 100), cents % 100)
+}
+
 /// A length of time in milliseconds: `7d`, `1h 30m`, `250 ms`.
 pub fn length(millis: i64) -> String {
     match millis {
@@ -131,6 +138,7 @@ mod tests {
         );
         assert_eq!((rate(Some(0.25)), rate(Some(1_234.4)), rate(None)), ("0.2/s".into(), "1,234/s".into(), "–".into()));
         assert_eq!(size(Some(1024 * 1024)), "1.00 MiB");
+        assert_eq!((money(123_450), money(5), money(-99_999)), ("$1,234.50".into(), "$0.05".into(), "−$999.99".into()));
     }
 
     #[test]

@@ -47,8 +47,8 @@ const isFocused = (key) => document.activeElement?.matches?.("[data-chart]:focus
 
 function timeAt(plot, clientX) {
   const { left, width } = plot.getBoundingClientRect();
-  const { times, span } = dataOf(plot);
-  return times.at(-1) - span * (1 - (clientX - left) / width);
+  const { times, span, breadth } = dataOf(plot);
+  return times.at(-1) + breadth / 2 - span * (1 - (clientX - left) / width);
 }
 
 function nearest(times, time) {
@@ -66,7 +66,7 @@ function look(plot, time) {
   const data = dataOf(plot);
   const at = nearest(data.times, time);
   looked.set(keyOf(plot), time === Infinity ? Infinity : data.times[at]);
-  const share = 1 - (data.times.at(-1) - data.times[at]) / data.span;
+  const share = 1 - (data.times.at(-1) - data.times[at] + data.breadth / 2) / data.span;
   const cursor = plot.querySelector(".chart-cursor") ?? append(plot, "div", "chart-cursor");
   cursor.style.left = `${share * 100}%`;
   const tip = plot.querySelector(".chart-tip") ?? append(plot, "div", "chart-tip");
@@ -104,11 +104,12 @@ function values({ unit, lines }, at) {
   return list;
 }
 
-/** As the server says it: see console/human.rs. */
+/** As the server says it: see web/human.rs. */
 function say(unit, value) {
   if (value === null || value === undefined) return "–";
   const count = (number) => Math.round(number).toLocaleString("en");
-  if (unit === "records") return count(value);
+  if (unit === "records" || unit === "count") return count(value);
+  if (unit === "money") return (value / 100).toLocaleString("en", { style: "currency", currency: "USD" }).replace("-", "−");
   if (unit === "rate") return value === 0 ? "0" : value < 10 ? `${value.toFixed(1)}/s` : `${count(value)}/s`;
   if (value === 0) return "0";
   if (value < 10) return `${value.toFixed(1)}s`;

@@ -4,17 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::human;
-use super::watch::INTERVAL;
-use super::watch::history::POINTS;
 
 /// The size of a chart's drawing; its frame stretches it.
 const SIZE: (f64, f64) = (720.0, 180.0);
-/// The size of a sparkline.
-const SPARK: (f64, f64) = (96.0, 24.0);
-/// Milliseconds from the first point to the last.
-const SPAN: i64 = (POINTS as i64 - 1) * INTERVAL.as_millis() as i64;
-/// Points that one row of a chart's table sums up: a minute's.
-const ROW: usize = 60 / INTERVAL.as_secs() as usize;
+/// How much of its room a bar takes; the rest is the gap to the next.
+const BAR: f64 = 0.8;
+/// Milliseconds that one row of a chart's table sums up.
+const MINUTE: i64 = 60_000;
 
 /// What a chart's values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -26,6 +22,10 @@ pub enum Unit {
     Records,
     /// Seconds.
     Seconds,
+    /// Things of any kind.
+    Count,
+    /// Cents.
+    Money,
 }
 
 impl Unit {
@@ -33,8 +33,9 @@ impl Unit {
     pub fn say(self, value: f64) -> String {
         match self {
             Self::Rate => human::rate(Some(value)),
-            Self::Records => human::count(value.round() as i64),
+            Self::Records | Self::Count => human::count(value.round() as i64),
             Self::Seconds => human::length((value * 1000.0).round() as i64),
+            Self::Money => human::money(value.round() as i64),
         }
     }
 
@@ -44,19 +45,25 @@ impl Unit {
             Self::Rate => "rate",
             Self::Records => "records",
             Self::Seconds => "seconds",
+            Self::Count => "count",
+            Self::Money => "money",
         }
     }
 
     /// A round number, at least as large as `value`, for the top of a chart.
     fn round_up(self, value: f64) -> f64 {
         let steps: &[f64] = match self {
-            Self::Rate | Self::Records => &[1.0, 2.0, 5.0],
+            Self::Rate | Self::Records | Self::Count | Self::Money => &[1.0, 2.0, 5.0],
             Self::Seconds if value > 60.0 => {
                 &[60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 43_200.0, 86_400.0]
             }
             Self::Seconds => &[2.0, 5.0, 10.0, 20.0, 30.0, 60.0],
         };
-        let least = if self == Self::Records { 2.0 } else { 1.0 };
+        let least = match self {
+            Self::Rate | Self::Seconds => 1.0,
+            Self::Records | Self::Count => 2.0,
+            Self::Money => 200.0,
+        };
         let value = value.max(least);
         if self == Self::Seconds && value <= 86_400.0 {
             return steps.iter().copied().find(|step| *step >= value).unwrap_or(value);
@@ -99,6 +106,15 @@ impl Line {
     }
 }
 
+/// The time that a chart shows, up to its last value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// How long it is, in minutes.
+    pub minutes: u32,
+    /// Milliseconds from one value to the next.
+    pub step: i64,
+}
+
 /// A chart.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Chart {
@@ -110,6 +126,12 @@ pub struct Chart {
     pub unit: Unit,
     /// Whether its lines lie on each other, so that the uppermost is the sum.
     pub stacked: bool,
+    /// Whether each value is that of a length of time, which begins at its time, and is drawn as a bar over it.
+    #[serde(skip)]
+    pub bars: bool,
+    /// The time it shows.
+    #[serde(skip)]
+    pub window: Window,
     /// When the values were taken, in milliseconds since the epoch.
     pub times: Vec<i64>,
     /// Its lines.
@@ -118,7 +140,7 @@ pub struct Chart {
 
 /// A row of a chart's table: a minute.
 pub struct Row {
-    /// When it ended (ms).
+    /// When it ended, or of bars when it began (ms).
     pub at: i64,
     /// What each line was on average.
     pub values: Vec<String>,
@@ -131,11 +153,12 @@ impl Chart {
     }
 
     /// What is said when there is nothing to draw.
-    pub fn nothing(&self) -> &'static str {
+    pub fn nothing(&self) -> String {
+        let minutes = self.window.minutes;
         match self.unit {
-            _ if self.times.len() < 2 => "The first points come in some seconds.",
-            Unit::Rate => "Nothing in the last 15 minutes.",
-            Unit::Records | Unit::Seconds => "No lag in the last 15 minutes.",
+            _ if self.times.len() < 2 => "The first points come in some seconds.".to_owned(),
+            Unit::Rate | Unit::Count | Unit::Money => format!("Nothing in the last {minutes} minutes."),
+            Unit::Records | Unit::Seconds => format!("No lag in the last {minutes} minutes."),
         }
     }
 
@@ -154,6 +177,13 @@ impl Chart {
         [self.unit.say(top), self.unit.say(top / 2.0), "0".to_owned()]
     }
 
+    /// The marks below it, from the first to the last.
+    pub fn ages(&self) -> [String; 4] {
+        let third = self.window.minutes / 3;
+        let age = |thirds| format!("{} min", third * thirds);
+        [format!("{} ago", age(3)), age(2), age(1), "now".to_owned()]
+    }
+
     /// What each line is now, and all together.
     pub fn legend(&self) -> impl Iterator<Item = (&Line, String)> {
         let say = |value: Option<f64>| value.map_or_else(|| human::UNKNOWN.to_owned(), |value| self.unit.say(value));
@@ -167,14 +197,15 @@ impl Chart {
             format!("{}: now {now}, at most {}", line.name, self.unit.say(line.most()))
         };
         let lines: Vec<String> = self.lines.iter().map(line).collect();
-        format!("The last 15 minutes. {}.", lines.join("; "))
+        format!("The last {} minutes. {}.", self.window.minutes, lines.join("; "))
     }
 
     /// Its values as a table, a row a minute, newest first.
     pub fn rows(&self) -> Vec<Row> {
-        let ends = (0..self.times.len()).rev().step_by(ROW);
+        let points = usize::try_from(MINUTE / self.window.step.max(1)).unwrap_or_default().max(1);
+        let ends = (0..self.times.len()).rev().step_by(points);
         let row = |end: usize| {
-            let first = (end + 1).saturating_sub(ROW);
+            let first = (end + 1).saturating_sub(points);
             let mean = |line: &Line| {
                 let known: Vec<f32> = line.values[first..=end].iter().flatten().copied().collect();
                 match known.is_empty() {
@@ -187,11 +218,12 @@ impl Chart {
         ends.map(row).collect()
     }
 
-    /// The path of each line, in the drawing's units; of a stacked chart, that of the area under it.
+    /// The path of each line, in the drawing's units; of a stacked chart, that of the area under it; or that of its bars.
     pub fn paths(&self) -> Vec<String> {
         let top = self.top();
-        let y = |value: f64| SIZE.1 * (1.0 - value / top);
+        let y = |value: f64| SIZE.1 * (1.0 - value.max(0.0) / top);
         let draw = |number: usize| match self.stacked {
+            _ if self.bars => (0..self.times.len()).map(|at| self.bar(number, at, y)).collect(),
             false => self.path(|at| self.lines[number].values[at].map(|value| y(f64::from(value)))),
             true => {
                 let upper = self.path(|at| {
@@ -212,8 +244,29 @@ impl Chart {
     }
 
     fn x(&self, at: usize) -> f64 {
-        let last = self.times.last().copied().unwrap_or(0);
-        SIZE.0 * (1.0 - (last - self.times[at]) as f64 / SPAN as f64)
+        let last = self.times.last().copied().unwrap_or(0) + self.breadth();
+        SIZE.0 * (1.0 - (last - self.times[at]) as f64 / self.span() as f64)
+    }
+
+    /// How long a value holds, in milliseconds: nothing, unless it is a bar.
+    fn breadth(&self) -> i64 {
+        if self.bars { self.window.step } else { 0 }
+    }
+
+    /// Milliseconds from its left side to its right.
+    fn span(&self) -> i64 {
+        i64::from(self.window.minutes) * MINUTE - (self.window.step - self.breadth())
+    }
+
+    /// A bar of a line; on those of the lines before it, if they are stacked.
+    fn bar(&self, line: usize, at: usize, y: impl Fn(f64) -> f64) -> String {
+        let Some(value) = self.lines[line].values[at].map(f64::from).filter(|value| *value > 0.0) else {
+            return String::new();
+        };
+        let base = if self.stacked { self.sum_at(line, at) } else { 0.0 };
+        let room = SIZE.0 * self.breadth() as f64 / self.span() as f64;
+        let (left, width) = (self.x(at) + room * (1.0 - BAR) / 2.0, room * BAR);
+        format!("M{left:.1} {:.1}V{:.1}h{width:.1}V{:.1}Z", y(base), y(base + value), y(base))
     }
 
     fn path(&self, y: impl Fn(usize) -> Option<f64>) -> String {
@@ -236,26 +289,11 @@ impl Chart {
     /// Its values, for the script that shows them one by one.
     pub fn data(&self) -> String {
         let lines: Vec<_> = self.lines.iter().map(|line| (&line.name, &line.values)).collect();
-        let data = serde_json::json!({ "unit": self.unit.name(), "span": SPAN, "times": self.times, "lines": lines });
+        let (unit, span, breadth) = (self.unit.name(), self.span(), self.breadth());
+        let data =
+            serde_json::json!({ "unit": unit, "span": span, "breadth": breadth, "times": self.times, "lines": lines });
         data.to_string()
     }
-}
-
-/// The path of a sparkline through `points`, where NaN is no value; empty if nothing moves.
-pub fn spark(points: &[f32]) -> String {
-    let known = || points.iter().copied().filter(|value| !value.is_nan());
-    let (low, high) = known().fold((0.0_f32, 0.0_f32), |(low, high), value| (low.min(value), high.max(value)));
-    if known().count() < 2 || high <= low {
-        return String::new();
-    }
-    let step = SPARK.0 / (POINTS - 1) as f64;
-    let first = POINTS.saturating_sub(points.len());
-    let mut path = String::new();
-    for (place, value) in points.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
-        let y = 1.0 + (SPARK.1 - 2.0) * (1.0 - f64::from((value - low) / (high - low)));
-        path += &format!("{}{:.1} {y:.1}", if path.is_empty() { "M" } else { "L" }, (first + place) as f64 * step);
-    }
-    path
 }
 
 #[cfg(test)]
@@ -265,7 +303,8 @@ mod tests {
     fn chart(stacked: bool, lines: &[&[f32]]) -> Chart {
         let times = (0..lines[0].len() as i64).map(|number| number * 5_000).collect();
         let lines = lines.iter().map(|points| Line::new("line", None, points)).collect();
-        Chart { id: "chart", title: "Chart", unit: Unit::Records, stacked, times, lines }
+        let window = Window { minutes: 15, step: 5_000 };
+        Chart { id: "chart", title: "Chart", unit: Unit::Records, stacked, bars: false, window, times, lines }
     }
 
     #[test]
@@ -311,22 +350,18 @@ mod tests {
     }
 
     #[test]
+    fn bars_stand_on_each_other_over_the_time_that_they_are_of() {
+        let window = Window { minutes: 2, step: 60_000 };
+        let chart = Chart { bars: true, window, times: vec![0, 60_000], ..chart(true, &[&[1.0, 0.0], &[1.0, 2.0]]) };
+        assert_eq!(chart.paths(), ["M36.0 180.0V90.0h288.0V180.0Z", "M36.0 90.0V0.0h288.0V90.0ZM396.0 180.0V0.0h288.0V180.0Z"]);
+        assert_eq!(chart.rows().iter().map(|row| row.at).collect::<Vec<_>>(), [60_000, 0]);
+    }
+
+    #[test]
     fn the_table_sums_up_minutes_newest_first() {
         let points: Vec<f32> = (0..30).map(|number| number as f32).collect();
         let rows = chart(false, &[&points]).rows();
         assert_eq!(rows.iter().map(|row| row.at).collect::<Vec<_>>(), [145_000, 85_000, 25_000]);
         assert_eq!(rows[0].values, ["24"]);
-    }
-
-    #[test]
-    fn a_sparkline_needs_something_that_moves() {
-        assert_eq!(spark(&[5.0]), "");
-        assert_eq!(spark(&[0.0; 20]), "");
-        assert!(
-            spark(&[5.0; 20]).starts_with("M8"),
-            "a lag that stands still is a line at the top: {}",
-            spark(&[5.0; 20])
-        );
-        assert!(spark(&[f32::NAN, 1.0, 2.0]).ends_with("L96.0 1.0"));
     }
 }
