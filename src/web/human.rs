@@ -10,6 +10,10 @@ use crate::time;
 /// What is shown where something is not known.
 pub const UNKNOWN: &str = "–";
 
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
 /// A whole number, or a reference to one, as templates have them.
 pub trait Number {
     /// Its value; the largest there is where it is larger.
@@ -118,6 +122,27 @@ pub fn clock(millis: i64) -> String {
     match Timestamp::from_millisecond(millis) {
         Ok(time) => time.strftime("%H:%M:%S").to_string(),
         Err(_) => UNKNOWN.to_owned(),
+    }
+}
+
+/// The time of day with milliseconds: `12:00:05.123`, in UTC.
+pub fn clock_ms(millis: i64) -> String {
+    match Timestamp::from_millisecond(millis) {
+        Ok(time) => time.strftime("%H:%M:%S.%3f").to_string(),
+        Err(_) => UNKNOWN.to_owned(),
+    }
+}
+
+/// How long ago `millis` was at the time `now_ms`, as people say it: `just now`, `5 min ago`, `3 h ago`, `2 d ago`, then the
+/// date. `time.js` does the same.
+pub fn ago(now_ms: i64, millis: i64) -> String {
+    match (now_ms - millis) / 1_000 {
+        ..MINUTE => "just now".to_owned(),
+        age @ MINUTE..HOUR => format!("{} min ago", age / MINUTE),
+        age @ HOUR..DAY => format!("{} h ago", age / HOUR),
+        age if age < 7 * DAY => format!("{} d ago", age / DAY),
+        _ => Timestamp::from_millisecond(millis)
+            .map_or_else(|_| UNKNOWN.to_owned(), |time| time.strftime("%-d %b %Y").to_string()),
     }
 }
 

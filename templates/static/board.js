@@ -7,6 +7,7 @@
 
 import { Announcer } from "./announcer.js";
 import { Composer } from "./composer.js";
+import { keepOpen } from "./connection.js";
 import { Feed } from "./feed.js";
 import { OlderMessages, fetchPage } from "./older.js";
 import { Stream } from "./stream.js";
@@ -14,7 +15,6 @@ import { isMessage } from "./text.js";
 import { Trip } from "./trip.js";
 
 const TICK = 15_000;
-const STATES = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", offline: "Offline" };
 
 const byId = (id) => document.getElementById(id);
 const list = byId("messages");
@@ -46,13 +46,6 @@ function goLive() {
   const stream = new Stream("/api/messages/stream", list.dataset.lastEventId);
   const announcer = new Announcer(byId("announcer"));
   const unseen = countUnseen();
-  const reconnect = byId("reconnect");
-
-  stream.onState = (state) => {
-    byId("connection").dataset.state = state;
-    byId("connection-text").textContent = STATES[state];
-    reconnect.hidden = state !== "offline";
-  };
   stream.onMessage = (message) => {
     if (!isMessage(message)) return;
     trip.arrived(message.id);
@@ -67,13 +60,7 @@ function goLive() {
   composer.onSend = () => trip.start();
   composer.onPosted = (id) => { trip.acknowledged(id); feed.claim(id); };
 
-  reconnect.addEventListener("click", () => stream.open());
-  addEventListener("online", () => stream.open());
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) stream.wake(); });
-  // A page kept for the back button must not hold a connection, and needs a new one when it comes back.
-  addEventListener("pagehide", () => stream.close());
-  addEventListener("pageshow", () => stream.wake());
-  stream.wake();
+  keepOpen(stream);
 }
 
 async function catchUp(stream) {

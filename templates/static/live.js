@@ -8,6 +8,8 @@ const TIMEOUT = 15_000;
 
 let last = new Map();
 let timer = null;
+let asked = 0;
+let shown = 0;
 
 startCharts();
 tellLocalTimes(document);
@@ -24,11 +26,18 @@ function schedule() {
   if (!document.hidden) timer = setTimeout(refresh, EVERY);
 }
 
-async function refresh() {
+/** Asks for the page now; it is asked for every few seconds anyway. */
+export async function refresh() {
+  const number = ++asked;
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(TIMEOUT) });
+    // A page that is asked for again was not visited again.
+    const headers = { accept: "text/html", "x-kboard-refresh": "1" };
+    const answer = await fetch(location.href, { headers, signal: AbortSignal.timeout(TIMEOUT) });
     if (!answer.ok) throw new Error(`${answer.status}`);
-    exchange(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    const text = await answer.text();
+    // Of two that were asked for at once, the older may come last.
+    if (number > shown) exchange(new DOMParser().parseFromString(text, "text/html"));
+    shown = Math.max(shown, number);
     markLive(true);
   } catch {
     markLive(false);
@@ -56,6 +65,7 @@ function exchange(fresh) {
     tellLocalTimes(found);
     part.replaceChildren(...document.adoptNode(found).childNodes);
     restore(part, place);
+    part.classList.add("is-fresh");
   }
   last = now;
   drawCursors();
@@ -90,6 +100,7 @@ function tellLocalTimes(root) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
     time.title = `${moment.toLocaleString()} (${time.dateTime})`;
-    time.textContent = moment.toLocaleTimeString(undefined, { hour12: false });
+    const fraction = time.dataset.clock === "ms" ? { fractionalSecondDigits: 3 } : {};
+    time.textContent = moment.toLocaleTimeString(undefined, { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit", ...fraction });
   }
 }

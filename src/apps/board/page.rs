@@ -2,15 +2,8 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use super::message::{MAX_AUTHOR, MAX_CONTENT, Message};
-use crate::web::Part;
-
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+use crate::web::{Part, human};
 
 /// The page.
 #[derive(askama::Template)]
@@ -75,10 +68,9 @@ impl Default for BoardPage {
 impl MessageView {
     /// Shows `message` at the time `now_ms`.
     pub fn new(message: Message<'_>, now_ms: i64) -> Self {
-        let time = Timestamp::from_millisecond(message.timestamp).unwrap_or_default();
         Self {
-            iso: format!("{time:.3}"),
-            relative: relative(time, (now_ms - message.timestamp) / 1000),
+            iso: human::iso(message.timestamp),
+            relative: human::ago(now_ms, message.timestamp),
             id: message.id.into_owned(),
             content: message.content.into_owned(),
             author: message.author.into_owned(),
@@ -96,19 +88,11 @@ impl MessageView {
     }
 }
 
-fn relative(time: Timestamp, age_s: i64) -> String {
-    match age_s {
-        ..MINUTE => "just now".to_owned(),
-        MINUTE..HOUR => format!("{} min ago", age_s / MINUTE),
-        HOUR..DAY => format!("{} h ago", age_s / HOUR),
-        _ if age_s < 7 * DAY => format!("{} d ago", age_s / DAY),
-        _ => time.to_zoned(TimeZone::UTC).strftime("%-d %b %Y").to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DAY: i64 = 86_400;
 
     #[test]
     fn times_read_as_people_say_them() {

@@ -1,0 +1,3 @@
+// A page without parts that live: it is ready as it comes.
+
+document.documentElement.dataset.ready = "true";
