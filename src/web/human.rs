@@ -66,7 +66,8 @@ pub fn size(size: impl Borrow<Option<u64>>) -> String {
 }
 
 /// An amount of money in cents: `$1,234.50`.
-pub fn money(cents: i64) -> String {
+pub fn money(cents: impl Number) -> String {
+    let cents = cents.value();
     let sign = if cents < 0 { "−" } else { "" };
     let cents = cents.unsigned_abs();
     format!("{sign}${}.{:02}", HumanCount(cents / 100), cents % 100)
@@ -126,8 +127,8 @@ pub fn clock(millis: i64) -> String {
 }
 
 /// The time of day with milliseconds: `12:00:05.123`, in UTC.
-pub fn clock_ms(millis: i64) -> String {
-    match Timestamp::from_millisecond(millis) {
+pub fn clock_ms(millis: impl Number) -> String {
+    match Timestamp::from_millisecond(millis.value()) {
         Ok(time) => time.strftime("%H:%M:%S.%3f").to_string(),
         Err(_) => UNKNOWN.to_owned(),
     }
@@ -135,7 +136,8 @@ pub fn clock_ms(millis: i64) -> String {
 
 /// How long ago `millis` was at the time `now_ms`, as people say it: `just now`, `5 min ago`, `3 h ago`, `2 d ago`, then the
 /// date. `time.js` does the same.
-pub fn ago(now_ms: i64, millis: i64) -> String {
+pub fn ago(now_ms: i64, millis: impl Number) -> String {
+    let millis = millis.value();
     match (now_ms - millis) / 1_000 {
         ..MINUTE => "just now".to_owned(),
         age @ MINUTE..HOUR => format!("{} min ago", age / MINUTE),
@@ -163,7 +165,7 @@ mod tests {
         );
         assert_eq!((rate(Some(0.25)), rate(Some(1_234.4)), rate(None)), ("0.2/s".into(), "1,234/s".into(), "–".into()));
         assert_eq!(size(Some(1024 * 1024)), "1.00 MiB");
-        assert_eq!((money(123_450), money(5), money(-99_999)), ("$1,234.50".into(), "$0.05".into(), "−$999.99".into()));
+        assert_eq!((money(123_450), money(5), money(-99_999_i64)), ("$1,234.50".into(), "$0.05".into(), "−$999.99".into()));
     }
 
     #[test]

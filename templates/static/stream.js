@@ -49,8 +49,9 @@ export class Stream {
   /** Connects now, whatever was there before. */
   open() {
     this.close();
-    const query = this.#lastEventId ? `?${new URLSearchParams({ last_event_id: this.#lastEventId })}` : "";
-    const source = new EventSource(this.#url + query);
+    const url = new URL(this.#url, location.href);
+    if (this.#lastEventId) url.searchParams.set("last_event_id", this.#lastEventId);
+    const source = new EventSource(url);
     this.#source = source;
     this.#timer = setTimeout(() => this.#failed(), GREETING_TIMEOUT);
     source.addEventListener("message", (event) => this.#received(event));

@@ -51,6 +51,33 @@ for (const [name, options] of views) {
   });
 }
 
+for (const [name, options] of views) {
+  test(`${name}: the pages of the orders`, async () => {
+    const page = await browser.open(`${board.url}/orders/new`, { reducedMotion: "reduce", ...options });
+    await page.getByRole("button", { name: "Place order" }).click();
+    await page.locator("#error").waitFor();
+    assert.deepEqual(await violations(page), [], "a form that was refused");
+    await page.fill("#quantity-desk", "20"); // more than the bank allows: what was done is undone
+    await page.fill("#customer", "ada");
+    await page.getByRole("button", { name: "Place order" }).click();
+    await page.locator("#reason .problem").waitFor();
+    assert.deepEqual(await violations(page), [], "an order that was cancelled");
+    await page.goto(`${board.url}/orders/new`);
+    await page.getByRole("button", { name: "Place 10 random orders" }).click();
+    await page.locator(".notice").waitFor();
+    for (const path of ["/orders", "/orders?customer=nobody", "/orders?status=NONSENSE", "/orders/nowhere", "/orders/analytics", "/orders/switches"]) {
+      await page.goto(`${board.url}${path}`);
+      await page.waitForSelector('html[data-ready="true"]');
+      assert.deepEqual(await violations(page), [], path);
+    }
+    await page.fill("#seed", "x");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator(".problem").waitFor();
+    assert.deepEqual(await violations(page), [], "switches that were refused");
+    await page.context().close();
+  });
+}
+
 test("language, title, landmarks and names are there", async () => {
   const page = await browser.open(board.url);
   assert.equal(await page.getAttribute("html", "lang"), "en");

@@ -54,14 +54,14 @@ function goLive() {
     list.querySelector(".order-link")?.focus({ preventScroll: true });
   });
 
-  const stream = new Stream("/api/orders/stream");
+  const stream = new Stream("/api/orders/stream", list.dataset.lastEventId);
   stream.onMessage = receive;
+  // Of what happened before the window, the list itself tells.
   stream.onReset = (orders) => { orders.forEach(receive); catchUp(); };
-  stream.onConnected = catchUp;
   keepOpen(stream);
 }
 
-/** What happened between the page, or the last connection, and this one. */
+/** The newest orders, after more has happened than the stream could tell. */
 async function catchUp() {
   const query = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value));
   const answer = await fetch(`/api/orders?${query}`).then((answer) => (answer.ok ? answer.json() : null), () => null);

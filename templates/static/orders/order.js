@@ -5,27 +5,40 @@ import { keepOpen } from "../connection.js";
 import { refresh } from "../live.js";
 import { Stream } from "../stream.js";
 
-const { order } = document.getElementById("saga").dataset;
-const stream = new Stream(`/api/orders/stream?${new URLSearchParams({ order })}`);
+/** The email is no event of a stream: it is looked for, first after so long, then with growing pauses. */
+const FIRST_PAUSE = 200;
+const LONGEST_PAUSE = 5_000;
 
-let isAsking = false;
-let isAskedAgain = false;
+const { order, lastEventId } = document.getElementById("saga").dataset;
+const stream = new Stream(`/api/orders/stream?${new URLSearchParams({ order })}`, lastEventId);
 
-/** Of events that come while the page is asked for, one more look shows all. */
+let isLooking = false;
+let hasMore = false;
+let pause = FIRST_PAUSE;
+let timer = 0;
+
 async function look() {
-  isAskedAgain = isAsking;
-  if (isAsking) return;
-  isAsking = true;
-  do {
-    isAskedAgain = false;
+  hasMore = true;
+  if (isLooking) return;
+  isLooking = true;
+  // Of what comes while the page is asked for, one more look shows all.
+  while (hasMore) {
+    hasMore = false;
     await refresh();
-  } while (isAskedAgain);
-  isAsking = false;
+  }
+  isLooking = false;
+  awaitEmail();
+}
+
+function awaitEmail() {
+  clearTimeout(timer);
+  if (!document.querySelector('[data-step="notification"][data-state="waiting"]')) return;
+  timer = setTimeout(look, pause);
+  pause = Math.min(pause * 2, LONGEST_PAUSE);
 }
 
 stream.onMessage = look;
 stream.onReset = look;
-// What came between the page and the stream.
-stream.onConnected = look;
 keepOpen(stream);
+awaitEmail();
 document.documentElement.dataset.ready = "true";

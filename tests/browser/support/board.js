@@ -8,15 +8,15 @@ export class Board {
   #redisUrl = "";
   #servers = [];
 
-  /** Starts Redis and the first server. */
-  static async start() {
+  /** Starts Redis and the first server, with these arguments besides. */
+  static async start({ args = [] } = {}) {
     const board = new Board();
     const port = await freePort();
     board.#redisUrl = `redis://127.0.0.1:${port}`;
-    const args = ["--bind", "127.0.0.1", "--port", `${port}`, "--save", "", "--appendonly", "yes"];
-    board.#redis = new Server("redis", provided("KBOARD_TEST_REDIS_SERVER"), args);
+    const settings = ["--bind", "127.0.0.1", "--port", `${port}`, "--save", "", "--appendonly", "yes"];
+    board.#redis = new Server("redis", provided("KBOARD_TEST_REDIS_SERVER"), settings);
     await board.#redis.start(() => listens(port));
-    board.main = await board.serve();
+    board.main = await board.serve(args);
     return board;
   }
 
@@ -26,12 +26,20 @@ export class Board {
   }
 
   /** One more server on the same board. */
-  async serve() {
+  async serve(args = []) {
     const url = `http://127.0.0.1:${await freePort()}`;
-    const server = new Server("serve", provided("KBOARD_BIN"), [
-      "serve", "--kafka", provided("KBOARD_TEST_KAFKA"), "--redis", this.#redisUrl,
-      "--topic-prefix", this.#prefix, "--listen", url.slice("http://".length),
-    ]);
+    return this.#run("serve", url, [...args, "--listen", url.slice("http://".length)]);
+  }
+
+  /** One more member of a group of this name, before the prefix. */
+  async consume(group) {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    return this.#run("consume", url, ["--group", this.#prefix + group, "--metrics-listen", url.slice("http://".length)]);
+  }
+
+  async #run(command, url, args) {
+    const servers = ["--kafka", provided("KBOARD_TEST_KAFKA"), "--redis", this.#redisUrl, "--topic-prefix", this.#prefix];
+    const server = new Server(command, provided("KBOARD_BIN"), [command, ...servers, ...args]);
     const ready = () => fetch(`${url}/readyz`).then((answer) => answer.ok, () => false);
     const running = { url, start: () => server.start(ready), end: (signal) => server.end(signal) };
     this.#servers.push(running);

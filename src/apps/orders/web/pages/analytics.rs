@@ -100,6 +100,13 @@ impl AnalyticsPage {
         self.seen.cancelled.values().sum()
     }
 
+    fn completed_share(&self) -> String {
+        match self.seen.placed {
+            0 => "none was placed".to_owned(),
+            placed => format!("{} of those placed", percent(self.seen.completed, placed)),
+        }
+    }
+
     /// From looking to buying, each with its share of the step before.
     fn funnel(&self) -> [Share; 3] {
         let steps = self.seen.conversion;

@@ -9,9 +9,6 @@ use crate::apps::orders::web::{REDIS_AWAY, Shop};
 use crate::redis::RedisError;
 use crate::web::{Part, reply};
 
-/// Where the console begins. An app knows of it no more than this address.
-const CONSOLE: &str = "/console";
-
 /// The parts of the app, as its navigation names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -58,9 +55,9 @@ impl Frame {
         Self { live: true, ..Self::new(shop, section) }
     }
 
-    /// Whether there is a console that shows records.
-    pub fn has_console(&self) -> bool {
-        self.site.iter().any(|part| part.address == CONSOLE)
+    /// The parts of the app, for navigation.
+    pub fn sections(&self) -> [(Section, &'static str, &'static str); 4] {
+        Section::ALL
     }
 }
 

@@ -6,11 +6,12 @@ use warp::http::{HeaderMap, StatusCode};
 use warp::reply::Response;
 
 use super::frame::{Frame, Section, redis_away};
+use super::words::Shown;
 use super::{looked_at, words};
 use crate::apps::orders::saga::order::Status;
 use crate::apps::orders::web::Shop;
 use crate::apps::orders::web::api::parse_list;
-use crate::apps::orders::web::read::{self, Filter, Row};
+use crate::apps::orders::web::read::{self, Filter, Page, Row};
 use crate::clock::now_ms;
 use crate::web::human;
 use crate::web::query::Query;
@@ -22,6 +23,8 @@ struct ListPage {
     frame: Frame,
     wanted: Filter,
     orders: Vec<Row>,
+    /// From where the stream goes on.
+    last_event_id: String,
     /// Where the next page is.
     next: Option<String>,
     /// Whether it is a page of older orders, where new ones don't arrive.
@@ -40,6 +43,7 @@ pub async fn page(shop: Arc<Shop>, headers: HeaderMap, query: Query) -> Response
         frame: Frame::live(&shop, Section::Orders),
         wanted: Filter::default(),
         orders: Vec::new(),
+        last_event_id: String::new(),
         next: None,
         older: false,
         placed: query.get("placed").and_then(|count| count.parse().ok()),
@@ -54,10 +58,11 @@ pub async fn page(shop: Arc<Shop>, headers: HeaderMap, query: Query) -> Response
     };
     let older = before.is_some();
     match read::page(&shop, &wanted, before, limit).await {
-        Ok(page) => {
-            let next = page.next.map(|cursor| address(&wanted, Some(&cursor.to_string())));
+        Ok(Page { orders, next, last_event_id }) => {
+            let next = next.map(|cursor| address(&wanted, Some(&cursor.to_string())));
+            let last_event_id = last_event_id.to_string();
             let frame = if older { Frame::new(&shop, Section::Orders) } else { empty.frame };
-            reply::page(StatusCode::OK, &ListPage { frame, wanted, orders: page.orders, next, older, ..empty })
+            reply::page(StatusCode::OK, &ListPage { frame, wanted, orders, last_event_id, next, older, ..empty })
         }
         Err(error) => redis_away(&shop, Section::Orders, &error),
     }
@@ -81,6 +86,10 @@ fn address(wanted: &Filter, before: Option<&str>) -> String {
 impl ListPage {
     fn is_filtered(&self) -> bool {
         self.wanted.status.is_some() || self.wanted.customer.is_some()
+    }
+
+    fn is_chosen(&self, status: &Status) -> bool {
+        self.wanted.status.as_ref() == Some(status)
     }
 
     /// The list's first page.

@@ -6,7 +6,7 @@
 
 mod analytics;
 mod create;
-pub mod frame;
+mod frame;
 mod list;
 mod one;
 mod picture;
@@ -25,7 +25,7 @@ use warp::reply::Response;
 use super::Shop;
 use crate::web::body::{self, BodyError};
 use crate::web::headers::is_own;
-use crate::web::query::{Query, query};
+use crate::web::query::query;
 use crate::web::{READ, Routes, reply};
 
 /// The body of a form at most, in bytes: the switches with the most products set apart, with room.
@@ -65,7 +65,7 @@ pub fn routes(shop: &Arc<Shop>) -> Routes {
     });
     let one = warp::path!("orders" / String)
         .and(get)
-        .then(|id: String, shop, headers: HeaderMap, _: Query| async move { one::page(&id, &shop, &headers).await });
+        .then(|id: String, shop: Arc<Shop>, headers: HeaderMap, _| async move { one::page(&id, &shop, &headers).await });
     let fixed = list.or(place).unify().or(create).unify().or(random).unify().or(analytics).unify();
     let filter = fixed.or(switches).unify().or(set).unify().or(one).unify().boxed();
     Routes::new(
@@ -84,8 +84,7 @@ pub fn routes(shop: &Arc<Shop>) -> Routes {
 /// Somebody looks at `page`: it is told to Kafka, unless a script asks again for what is looked at anyway.
 fn looked_at(shop: &Shop, headers: &HeaderMap, page: &str) {
     if !headers.contains_key(REFRESH) {
-        // A visit that nobody has time to write down is not counted: the page comes first.
-        let _ = shop.visits.tell(page, None, None);
+        shop.visits.page(page);
     }
 }
 
@@ -103,9 +102,7 @@ enum FormError {
 impl FormError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Body(BodyError::Broken) => StatusCode::BAD_REQUEST,
-            Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+            Self::Body(error) => error.status(),
             Self::CrossSite => StatusCode::FORBIDDEN,
         }
     }

@@ -5,6 +5,7 @@ use warp::reply::Response;
 
 use super::frame::{Frame, Section, redis_away};
 use super::picture::{LAYOUTS, Picture, State};
+use super::words::Shown;
 use super::{looked_at, words};
 use crate::apps::orders::web::Shop;
 use crate::apps::orders::web::read::{self, Detail};

@@ -238,7 +238,8 @@ mod tests {
             record: None,
         };
         let notification = told.then(|| Told { at: Time(2_000), subject: String::new() });
-        Detail { row: Some(row), items: Vec::new(), payment, inventory, notification, timeline: vec![happened] }
+        let (items, timeline, last_event_id) = (Vec::new(), vec![happened], String::new());
+        Detail { row: Some(row), items, payment, inventory, notification, timeline, last_event_id }
     }
 
     fn payment(authorized: bool, declined: bool, refunded: bool) -> Payment {

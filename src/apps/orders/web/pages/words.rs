@@ -3,25 +3,34 @@
 use crate::apps::orders::events::{Cause, EventType};
 use crate::apps::orders::saga::order::Status;
 
-/// Good, bad or neither: the class of a badge, and its sign, so that the colour isn't all that tells.
-pub fn status_badge(status: Status) -> (&'static str, &'static str) {
-    match status {
-        Status::Completed => ("badge-good", "✓"),
-        Status::Cancelled | Status::PaymentDeclined | Status::InventoryRejected => ("badge-bad", "✕"),
-        Status::Pending | Status::PaymentAuthorized | Status::InventoryReserved => ("badge-open", "…"),
-    }
+/// A status, as it is shown.
+pub trait Shown {
+    /// The class of its badge and its sign, so that the colour isn't all that tells.
+    fn badge(&self) -> (&'static str, &'static str);
+
+    /// What people call it.
+    fn words(&self) -> &'static str;
 }
 
-/// Where an order stands.
-pub fn status(status: Status) -> &'static str {
-    match status {
-        Status::Pending => "Pending",
-        Status::PaymentAuthorized => "Paid, waits for stock",
-        Status::PaymentDeclined => "Payment declined",
-        Status::InventoryReserved => "Reserved, waits for payment",
-        Status::InventoryRejected => "Out of stock",
-        Status::Completed => "Completed",
-        Status::Cancelled => "Cancelled",
+impl Shown for Status {
+    fn badge(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Completed => ("badge-good", "✓"),
+            Self::Cancelled | Self::PaymentDeclined | Self::InventoryRejected => ("badge-bad", "✕"),
+            Self::Pending | Self::PaymentAuthorized | Self::InventoryReserved => ("badge-open", "…"),
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::PaymentAuthorized => "Paid, waits for stock",
+            Self::PaymentDeclined => "Payment declined",
+            Self::InventoryReserved => "Reserved, waits for payment",
+            Self::InventoryRejected => "Out of stock",
+            Self::Completed => "Completed",
+            Self::Cancelled => "Cancelled",
+        }
     }
 }
 
