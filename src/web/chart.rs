@@ -39,6 +39,15 @@ impl Unit {
         }
     }
 
+    /// A value as it stands at the side of a chart: as short as it can be.
+    fn mark(self, value: f64) -> String {
+        let text = self.say(value);
+        match self {
+            Self::Money => text.strip_suffix(".00").map_or_else(|| text.clone(), str::to_owned),
+            _ => text,
+        }
+    }
+
     /// Its name, for scripts.
     pub fn name(self) -> &'static str {
         match self {
@@ -174,7 +183,7 @@ impl Chart {
     /// The marks at its left side, from the top down.
     pub fn marks(&self) -> [String; 3] {
         let top = self.top();
-        [self.unit.say(top), self.unit.say(top / 2.0), "0".to_owned()]
+        [self.unit.mark(top), self.unit.mark(top / 2.0), "0".to_owned()]
     }
 
     /// The marks below it, from the first to the last.
@@ -317,9 +326,12 @@ mod tests {
             (Unit::Seconds, 45.0, 60.0),
             (Unit::Seconds, 61.0, 120.0),
             (Unit::Seconds, 86_401.0, 172_800.0),
+            (Unit::Money, 0.0, 200.0),
+            (Unit::Money, 12_345.0, 20_000.0),
         ] {
             assert_eq!(unit.round_up(value), top, "{value}");
         }
+        assert_eq!((Unit::Money.mark(20_000.0), Unit::Money.say(20_000.0)), ("$200".into(), "$200.00".into()));
         for unit in [Unit::Rate, Unit::Records, Unit::Seconds] {
             for power in 0..40 {
                 let value = 1.7_f64.powi(power);

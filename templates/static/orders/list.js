@@ -76,9 +76,10 @@ function receive(order) {
   schedule();
 }
 
-const isOrder = (value) =>
-  typeof value?.orderId === "string" && typeof value.userId === "string" && value.status in RANKS &&
-  Number.isFinite(value.total) && Number.isFinite(value.placedAt);
+function isOrder(value) {
+  return typeof value?.orderId === "string" && typeof value.userId === "string" && Object.hasOwn(RANKS, value.status) &&
+    Number.isFinite(value.total) && Number.isFinite(value.placedAt);
+}
 
 function schedule() {
   frame ||= requestAnimationFrame(() => {
@@ -187,4 +188,6 @@ function tick(now = Date.now()) {
   }
 }
 
-const placedAtOf = (row) => Date.parse(row.querySelector(".order-time").dateTime);
+function placedAtOf(row) {
+  return Date.parse(row.querySelector(".order-time").dateTime);
+}

@@ -114,7 +114,12 @@ impl AnalyticsPage {
         let step = |name: &str, value: u64, of: Option<u64>, whose: &str| Share {
             name: name.to_owned(),
             value: human::count(value),
-            note: of.filter(|of| *of > 0).map_or_else(String::new, |of| format!("{} {whose}", percent(value, of))),
+            // More than there were before: who orders by the API looks at no page.
+            note: match of {
+                Some(of) if of >= value && of > 0 => format!("{} {whose}", percent(value, of)),
+                Some(_) if value > 0 => "more by programs".to_owned(),
+                _ => String::new(),
+            },
             width: value * 1_000 / most,
         };
         [

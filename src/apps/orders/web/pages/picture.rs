@@ -179,7 +179,7 @@ impl Picture {
                     undo(payment.authorized.is_some(), payment.refunded.is_some()),
                     after(&[PaymentRefunded]),
                 ),
-                step("release", "Release stock", undo(inventory.reserved, inventory.released), after(&[InventoryReleased])),
+                step("release", "Release", undo(inventory.reserved, inventory.released), after(&[InventoryReleased])),
                 step("notification", "Email", notification, None),
             ],
         }
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(
             picture.summary(),
             "Order: placed; Payment: authorized; Inventory: waiting; Outcome: waiting for both; Refund: only if cancelled; \
-             Release stock: only if cancelled; Email: at the end."
+             Release: only if cancelled; Email: at the end."
         );
         assert_eq!(picture.steps[PAYMENT].after.as_deref(), Some("+12 ms"));
     }

@@ -184,7 +184,7 @@ impl SwitchesPage {
             ("Declined above", above.map_or_else(|| "never".to_owned(), |amount| human::money(amount.0))),
             ("Payment away", percent(now.payment_unavailable_chance)),
             ("Inventory away", percent(now.inventory_failure_chance)),
-            ("Saga waits", super::words::since(i64::try_from(now.saga_timeout_ms).unwrap_or(i64::MAX))),
+            ("Saga waits", human::length(i64::try_from(now.saga_timeout_ms).unwrap_or(i64::MAX))),
             ("In stock", human::count(now.stock_capacity)),
         ]
     }
