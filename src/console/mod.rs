@@ -42,8 +42,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::TopicDefaults;
 use crate::kafka::Cluster;
-pub use crate::web::{chart, human};
 use crate::web::{Part, Routes};
+pub use crate::web::{chart, human};
 pub use guard::Guard;
 use route::Route;
 use runs::Runs;

@@ -365,7 +365,10 @@ mod tests {
     fn bars_stand_on_each_other_over_the_time_that_they_are_of() {
         let window = Window { minutes: 2, step: 60_000 };
         let chart = Chart { bars: true, window, times: vec![0, 60_000], ..chart(true, &[&[1.0, 0.0], &[1.0, 2.0]]) };
-        assert_eq!(chart.paths(), ["M36.0 180.0V90.0h288.0V180.0Z", "M36.0 90.0V0.0h288.0V90.0ZM396.0 180.0V0.0h288.0V180.0Z"]);
+        assert_eq!(
+            chart.paths(),
+            ["M36.0 180.0V90.0h288.0V180.0Z", "M36.0 90.0V0.0h288.0V90.0ZM396.0 180.0V0.0h288.0V180.0Z"]
+        );
         assert_eq!(chart.rows().iter().map(|row| row.at).collect::<Vec<_>>(), [60_000, 0]);
     }
 

@@ -165,7 +165,10 @@ mod tests {
         );
         assert_eq!((rate(Some(0.25)), rate(Some(1_234.4)), rate(None)), ("0.2/s".into(), "1,234/s".into(), "–".into()));
         assert_eq!(size(Some(1024 * 1024)), "1.00 MiB");
-        assert_eq!((money(123_450), money(5), money(-99_999_i64)), ("$1,234.50".into(), "$0.05".into(), "−$999.99".into()));
+        assert_eq!(
+            (money(123_450), money(5), money(-99_999_i64)),
+            ("$1,234.50".into(), "$0.05".into(), "−$999.99".into())
+        );
     }
 
     #[test]

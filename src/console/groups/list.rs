@@ -10,11 +10,11 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 
 use crate::clock::now_ms;
-use crate::console::spark::spark;
 use crate::console::frame::{self, Frame, Section};
 use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
+use crate::console::spark::spark;
 use crate::console::watch::history::Trend;
 use crate::console::watch::{Problem, Watch};
 use crate::console::{Console, human};

@@ -74,7 +74,13 @@ fn charts(seen: &Summary) -> Vec<Chart> {
         lines,
     };
     vec![
-        chart("placed", "Orders placed, each minute", Unit::Count, false, vec![line("Placed", |minute| minute.placed as f32)]),
+        chart(
+            "placed",
+            "Orders placed, each minute",
+            Unit::Count,
+            false,
+            vec![line("Placed", |minute| minute.placed as f32)],
+        ),
         chart(
             "ended",
             "Orders ended, each minute",

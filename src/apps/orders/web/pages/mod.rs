@@ -52,20 +52,23 @@ pub fn routes(shop: &Arc<Shop>) -> Routes {
         create::place(&shop, &headers, form).await
     });
     let create = warp::path!("orders" / "new").and(get.clone()).then(create::page);
-    let random =
-        warp::path!("orders" / "random").and(post.clone()).then(|shop: Arc<Shop>, headers: HeaderMap, body| async move {
+    let random = warp::path!("orders" / "random").and(post.clone()).then(
+        |shop: Arc<Shop>, headers: HeaderMap, body| async move {
             let form = form(&headers, body).await;
             create::place_random(&shop, form).await
-        });
+        },
+    );
     let analytics = warp::path!("orders" / "analytics").and(get.clone()).then(analytics::page);
     let switches = warp::path!("orders" / "switches").and(get.clone()).then(switches::page);
-    let set = warp::path!("orders" / "switches").and(post).then(|shop: Arc<Shop>, headers: HeaderMap, body| async move {
-        let form = form(&headers, body).await;
-        switches::set(&shop, form).await
-    });
-    let one = warp::path!("orders" / String)
-        .and(get)
-        .then(|id: String, shop: Arc<Shop>, headers: HeaderMap, _| async move { one::page(&id, &shop, &headers).await });
+    let set =
+        warp::path!("orders" / "switches").and(post).then(|shop: Arc<Shop>, headers: HeaderMap, body| async move {
+            let form = form(&headers, body).await;
+            switches::set(&shop, form).await
+        });
+    let one =
+        warp::path!("orders" / String).and(get).then(|id: String, shop: Arc<Shop>, headers: HeaderMap, _| async move {
+            one::page(&id, &shop, &headers).await
+        });
     let fixed = list.or(place).unify().or(create).unify().or(random).unify().or(analytics).unify();
     let filter = fixed.or(switches).unify().or(set).unify().or(one).unify().boxed();
     Routes::new(

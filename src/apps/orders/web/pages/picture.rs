@@ -127,7 +127,9 @@ impl Picture {
         let begin = order.row.as_ref().map(|row| row.placed_at.0);
         let after = |events: &[EventType]| {
             let found = order.timeline.iter().rev().find(|happened| events.contains(&happened.event_type))?;
-            Some(found.timestamp.0 - begin?).filter(|millis| *millis > 0).map(|millis| format!("+{}", words::since(millis)))
+            Some(found.timestamp.0 - begin?)
+                .filter(|millis| *millis > 0)
+                .map(|millis| format!("+{}", words::since(millis)))
         };
         let status = order.row.as_ref().map(|row| row.status);
         let (completed, cancelled) = (status == Some(Status::Completed), status == Some(Status::Cancelled));
@@ -294,7 +296,8 @@ mod tests {
 
     #[test]
     fn a_picture_says_in_words_what_it_shows() {
-        let picture = Picture::of(&order(Status::Pending, payment(true, false, false), inventory(false, false, false), false));
+        let picture =
+            Picture::of(&order(Status::Pending, payment(true, false, false), inventory(false, false, false), false));
         assert_eq!(
             picture.summary(),
             "Order: placed; Payment: authorized; Inventory: waiting; Outcome: waiting for both; Refund: only if cancelled; \

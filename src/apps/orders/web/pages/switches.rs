@@ -161,7 +161,9 @@ fn stock(fields: &Fields, field: &'static str) -> Result<BTreeMap<String, u64>, 
         Some((product.trim().to_owned(), count.replace(',', "").parse().ok()?))
     };
     lines
-        .map(|line| product(line).ok_or((field, format!("{line:?}: each line is a product and its stock, such as: mug 3"))))
+        .map(|line| {
+            product(line).ok_or((field, format!("{line:?}: each line is a product and its stock, such as: mug 3")))
+        })
         .collect()
 }
 
@@ -201,7 +203,13 @@ mod tests {
     #[test]
     fn what_the_form_shows_is_what_it_reads() {
         let stock = [("mug".to_owned(), 3), ("pen".to_owned(), 0)].into();
-        let odd = Switches { payment_decline_chance: 0.07, saga_timeout_ms: 1_500, stock, seed: u64::MAX, ..Switches::calm() };
+        let odd = Switches {
+            payment_decline_chance: 0.07,
+            saga_timeout_ms: 1_500,
+            stock,
+            seed: u64::MAX,
+            ..Switches::calm()
+        };
         for switches in [Switches::default(), Switches::calm(), odd] {
             assert_eq!(read(&fields(&switches)), Ok(switches));
         }

@@ -96,6 +96,9 @@ mod tests {
     fn ids_are_cut_and_lengths_told() {
         assert_eq!(short("0193a5b2-7c1d-7e2f-8a3b-4c5d6e7f8091"), "4c5d6e7f8091");
         assert_eq!((short("o1"), short("ééééééééééééé")), ("o1", "éééééééééééé"));
-        assert_eq!((since(0), since(999), since(1_250), since(125_000)), ("0 ms".into(), "999 ms".into(), "1.25 s".into(), "2m 5s".into()));
+        assert_eq!(
+            (since(0), since(999), since(1_250), since(125_000)),
+            ("0 ms".into(), "999 ms".into(), "1.25 s".into(), "2m 5s".into())
+        );
     }
 }
