@@ -27,7 +27,7 @@ fn words(value: &Value) -> Vec<String> {
 
 /// The names of every app's groups.
 fn kboard_groups() -> Vec<&'static str> {
-    kboard::apps::groups().map(|group| group.name).collect()
+    ::kboard::apps::groups().map(|group| group.name).collect()
 }
 
 /// Whether kboard takes these arguments; `--help` after them keeps it from doing what they say.

@@ -100,7 +100,7 @@ async fn take(cluster: &Cluster, step: &Step, defaults: &TopicDefaults, check: b
                 let reason = "it was created by someone else meanwhile; do this again to compare with it".to_owned();
                 return Err(KafkaError::InvalidTopic { topic: topic.name, reason });
             }
-            if check { Ok(()) } else { ensure::await_leaders(cluster, &topic.name, topic.partitions).await }
+            if check { Ok(()) } else { await_leaders(cluster, &topic.name, topic.partitions).await }
         }
         Action::Change { partitions, config } => {
             if !config.is_empty() {
@@ -112,9 +112,13 @@ async fn take(cluster: &Cluster, step: &Step, defaults: &TopicDefaults, check: b
             }
             let Some(partitions) = partitions else { return Ok(()) };
             add_partitions(cluster, &step.topic, partitions.to, check).await?;
-            if check { Ok(()) } else { ensure::await_leaders(cluster, &step.topic, partitions.to).await }
+            if check { Ok(()) } else { await_leaders(cluster, &step.topic, partitions.to).await }
         }
     }
+}
+
+async fn await_leaders(cluster: &Cluster, topic: &str, partitions: i32) -> Result<(), KafkaError> {
+    ensure::await_leaders(cluster, &BTreeMap::from([(topic.to_owned(), partitions)])).await
 }
 
 fn spec(

@@ -53,18 +53,14 @@ pub async fn ensure_topics(
     let brokers = broker_count(cluster).await?;
     let wanted: Vec<CreatedTopic> =
         missing.into_iter().map(|spec| resolve(spec, defaults, brokers)).collect::<Result<_, _>>()?;
-    let (mut created, mut others) = (Vec::new(), Vec::new());
+    let (mut created, mut partitions) = (Vec::new(), BTreeMap::new());
     for topic in wanted {
         let is_ours = create(cluster, &topic, false).await?;
-        if is_ours { &mut created } else { &mut others }.push(topic);
-    }
-    for topic in &created {
-        await_leaders(cluster, &topic.name, topic.partitions).await?;
-    }
-    for topic in &others {
         // Who made it meanwhile may have wanted fewer.
-        await_leaders(cluster, &topic.name, 1).await?;
+        partitions.insert(topic.name.clone(), if is_ours { topic.partitions } else { 1 });
+        created.extend(is_ours.then_some(topic));
     }
+    await_leaders(cluster, &partitions).await?;
     Ok(created)
 }
 
@@ -114,21 +110,22 @@ pub async fn create(cluster: &Cluster, topic: &CreatedTopic, validate_only: bool
     }
 }
 
-/// Waits until every broker knows at least so many `partitions` of `topic`, each with a leader, so that the first record can
-/// be written and whoever asks next finds it. As many as the brokers choose are less than any.
+/// Waits until every broker knows at least so many partitions of each topic, each with a leader, so that the first record can
+/// be written and whoever asks next finds it. Where the brokers choose how many (-1), one is enough.
 ///
 /// # Errors
 /// That is not so after a while.
-pub async fn await_leaders(cluster: &Cluster, topic: &str, partitions: i32) -> Result<(), KafkaError> {
-    let is_led = |told: &Layout| {
+pub async fn await_leaders(cluster: &Cluster, partitions: &BTreeMap<String, i32>) -> Result<(), KafkaError> {
+    let is_led = |topic: &str, told: &Layout| {
         let Ok(led) = told else { return false };
-        let enough = i32::try_from(led.len()).is_ok_and(|told| told >= partitions.max(1));
+        let enough = i32::try_from(led.len()).is_ok_and(|told| told >= partitions[topic].max(1));
         enough && led.values().all(Option::is_some)
     };
-    if everywhere(cluster, topic, LEADER_TIMEOUT, is_led).await? {
-        return Ok(());
+    let topics: Vec<String> = partitions.keys().cloned().collect();
+    match everywhere(cluster, &topics, LEADER_TIMEOUT, is_led).await?.into_iter().next() {
+        None => Ok(()),
+        Some(topic) => Err(KafkaError::NoLeader { topic, waited: LEADER_TIMEOUT }),
     }
-    Err(KafkaError::NoLeader { topic: topic.to_owned(), waited: LEADER_TIMEOUT })
 }
 
 async fn missing<'a>(cluster: &Cluster, specs: &'a [TopicSpec]) -> Result<Vec<&'a TopicSpec>, KafkaError> {

@@ -310,6 +310,6 @@ pub async fn delete(cluster: &Cluster, name: &str) -> Result<(), KafkaError> {
         Err(error) => return Err(what()(error)),
     }
     // The controller has accepted it; that a broker is slow to hear of it is no failure.
-    everywhere(cluster, name, DETAIL_TIMEOUT, Result::is_err).await?;
+    everywhere(cluster, &[name.to_owned()], DETAIL_TIMEOUT, |_, told| told.is_err()).await?;
     Ok(())
 }

@@ -16,7 +16,7 @@ use kafka_protocol::protocol::{Request, StrBytes, VersionRange};
 use rustls::ClientConfig;
 
 use super::connection::Connection;
-use super::layout::{Known, Layout, format_address, layout};
+use super::layout::{Known, Layout, format_address, layouts};
 use super::{WireError, handshake};
 use crate::config::KafkaSettings;
 use crate::config::tls::{self, TlsError};
@@ -159,19 +159,23 @@ impl Brokers {
         Ok(())
     }
 
-    /// Who leads the partitions of `topic` as each broker has it that answers soon: news spreads from one to the other.
+    /// Who leads the partitions of `topics`, by name, as each broker has it that answers soon: news spreads from one to the
+    /// other. At least one has answered.
     ///
     /// # Errors
     /// When none answers.
-    pub async fn layout_by_each(self: &Arc<Self>, topic: &str) -> Result<Vec<Layout>, WireError> {
-        let topics = [topic.to_owned()];
-        let cluster = self.ask_any::<MetadataRequest>(METADATA, |_| about(&topics)).await?;
+    pub async fn layouts_by_each(
+        self: &Arc<Self>,
+        topics: &[String],
+    ) -> Result<Vec<HashMap<String, Layout>>, WireError> {
+        let cluster = self.ask_any::<MetadataRequest>(METADATA, |_| about(topics)).await?;
         let addresses: Vec<_> = cluster.brokers.iter().map(|b| format_address(&b.host, b.port)).collect();
         let asked = addresses
             .iter()
-            .map(|address| self.ask::<MetadataRequest>(address, METADATA, SPREAD_PATIENCE, |_| about(&topics)));
-        let answers = join_all(asked).await.into_iter().flatten();
-        Ok(answers.flat_map(|answer| answer.topics).map(|topic| layout(&topic)).collect())
+            .map(|address| self.ask::<MetadataRequest>(address, METADATA, SPREAD_PATIENCE, |_| about(topics)));
+        // The first answer counts, too: by now nobody else may be there.
+        let answers = std::iter::once(cluster).chain(join_all(asked).await.into_iter().flatten());
+        Ok(answers.map(|answer| layouts(&answer.topics).collect()).collect())
     }
 
     /// Asks the cluster for `topic` anew next time: what is known of it has turned out wrong.

@@ -67,10 +67,7 @@ impl Known {
         inner.addresses = (response.brokers.iter())
             .map(|broker| (broker.node_id.0, format_address(&broker.host, broker.port)))
             .collect();
-        for topic in response.topics {
-            let Some(name) = topic.name.as_ref().map(|name| name.to_string()) else { continue };
-            inner.topics.insert(name, (Instant::now(), layout(&topic)));
-        }
+        inner.topics.extend(layouts(&response.topics).map(|(name, layout)| (name, (Instant::now(), layout))));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -89,8 +86,12 @@ pub fn format_address(host: &str, port: i32) -> Arc<str> {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }.into()
 }
 
-/// What a broker tells of a topic.
-pub fn layout(topic: &MetadataResponseTopic) -> Layout {
+/// What a broker tells of topics, by name.
+pub fn layouts(topics: &[MetadataResponseTopic]) -> impl Iterator<Item = (String, Layout)> {
+    topics.iter().filter_map(|topic| Some((topic.name.as_ref()?.to_string(), layout(topic))))
+}
+
+fn layout(topic: &MetadataResponseTopic) -> Layout {
     if let Some(error) = ResponseError::try_from_code(topic.error_code) {
         return Err(error);
     }

@@ -110,6 +110,8 @@ impl Load<'_> {
     fn consumer(&self, offset: Offset) -> Outcome<BaseConsumer> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.bootstrap).set("group.id", self.topic).set("enable.auto.commit", "false");
+        // With its queue full it would wait a second, and the faster broker would be the slower one.
+        config.set("fetch.queue.backoff.ms", "1");
         let consumer: BaseConsumer = config.set("socket.nagle.disable", "true").create()?;
         let mut partition = TopicPartitionList::new();
         partition.add_partition_offset(self.topic, 0, offset)?;
