@@ -6,7 +6,7 @@
 //! - [`kboard`]: the program itself, `serve`, `consume` or a command that ends
 //! - [`console`]: the console, asked as a browser and as a program would
 //! - [`board`]: what a board must show, in Redis, over HTTP and to a viewer; [`load`]: people who post all the time
-//! - [`orders`]: the orders, over HTTP
+//! - [`orders`]: the orders, over HTTP; [`ledger`]: what the topics say of them, and whether it adds up
 //! - [`chance`]: random moments that can be repeated; [`clock`]: a clock that jumps
 //! - [`wire`]: Kafka's protocol by hand; [`traffic`]: producers and groups that speak it, and what they were told
 //! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
@@ -24,6 +24,7 @@ pub mod clock;
 pub mod console;
 pub mod embedded;
 pub mod kboard;
+pub mod ledger;
 pub mod load;
 pub mod orders;
 pub mod ports;
@@ -46,6 +47,7 @@ pub use chance::{Chance, rounds};
 pub use clock::Clock;
 pub use embedded::Embedded;
 pub use kboard::Kboard;
+pub use ledger::Ledger;
 pub use load::Load;
 pub use redis::RedisServer;
 pub use sse::SseClient;
