@@ -125,11 +125,7 @@ impl Place<'_> {
         let times: Vec<f64> = outcomes.first(count)?.into_values().collect();
         let (first, last) = times.iter().fold((f64::MAX, 0.0_f64), |(first, last), at| (first.min(*at), last.max(*at)));
         let used = shop.processor()? - before;
-        Ok(Drained {
-            rate: count as f64 / (last - first),
-            micros: used * 1e6 / count as f64,
-            memory: shop.memory(),
-        })
+        Ok(Drained { rate: count as f64 / (last - first), micros: used * 1e6 / count as f64, memory: shop.memory() })
     }
 
     /// Orders come at a rate; each is timed from its record's timestamp to the moment its outcome was read.

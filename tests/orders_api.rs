@@ -134,7 +134,7 @@ async fn lists_lead_through_all_orders_newest_first_and_through_those_of_a_custo
         let price = if number % 4 == 0 { 2000.0 } else { 1.0 };
         placed.push(place(&shop, &order(["ada", "bob", "eve"][number % 3], "mug", 1, price)).await);
     }
-    let expected = |number: &usize| if number % 4 == 0 { "CANCELLED" } else { "COMPLETED" };
+    let expected = |number: &usize| if number.is_multiple_of(4) { "CANCELLED" } else { "COMPLETED" };
     for (number, id) in placed.iter().enumerate() {
         ended(&shop, id, expected(&number)).await;
     }

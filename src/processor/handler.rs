@@ -99,10 +99,7 @@ impl<P: Processor> Handler for ProcessorHandler<P> {
         }
         match input(processor, group, record) {
             Ok(input) => Outcome::Done(input.map_or(Effect::Nothing, Effect::Event)),
-            Err(reason) => {
-                self.shared.instruments.unreadable();
-                Outcome::Poison(reason)
-            }
+            Err(reason) => Outcome::Poison(reason),
         }
     }
 

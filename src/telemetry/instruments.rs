@@ -145,9 +145,6 @@ pub struct ProcessorInstruments {
     pub conflicts: Counter,
     /// Wake-ups that are to come.
     pub wakes: Gauge,
-    unreadable: Counter,
-    permanent: Counter,
-    exhausted: Counter,
     group: String,
 }
 
@@ -155,29 +152,21 @@ impl ProcessorInstruments {
     /// Looks up the series of `group`.
     pub fn new(group: &str) -> Self {
         let label = || group.to_owned();
-        let reason = |reason: &'static str| counter!(m::DEAD_LETTER_REASONS.name, "consumer_group" => label(), "reason" => reason);
         Self {
             retries: counter!(m::RETRIES.name, "consumer_group" => label()),
             conflicts: counter!(m::PROCESSOR_CONFLICTS.name, "consumer_group" => label()),
             wakes: gauge!(m::PROCESSOR_WAKES.name, "consumer_group" => label()),
-            unreadable: reason("unreadable"),
-            permanent: reason("permanent"),
-            exhausted: reason("exhausted"),
             group: label(),
         }
     }
 
-    /// A record can't be read; the runtime counts its letter.
-    pub fn unreadable(&self) {
-        self.unreadable.increment(1);
-    }
-
     /// Records of `topic` were given up: at once, and after their last attempt.
     pub fn gave_up(&self, topic: &str, permanent: u64, exhausted: u64) {
-        self.permanent.increment(permanent);
-        self.exhausted.increment(exhausted);
-        let (topic, group) = (topic.to_owned(), self.group.clone());
-        counter!(m::DEAD_LETTERS.name, "topic" => topic, "consumer_group" => group).increment(permanent + exhausted);
+        for (reason, letters) in [("permanent", permanent), ("exhausted", exhausted)] {
+            let (topic, group) = (topic.to_owned(), self.group.clone());
+            counter!(m::DEAD_LETTERS.name, "topic" => topic, "consumer_group" => group, "reason" => reason)
+                .increment(letters);
+        }
     }
 }
 

@@ -68,8 +68,7 @@ metrics! {
     CONSUMER_REBALANCES = Kind::Counter, "kafka_consumer_rebalances_total", ["consumer_group"], "Changes of this process's assignment";
     MESSAGES_CONSUMED = Kind::Counter, "kafka_messages_consumed_total", ["topic", "consumer_group"], "Records handled by a group";
     PROCESSING_DURATION = Kind::Histogram(LATENCY), "kafka_message_processing_duration_seconds", ["topic"], "Seconds to handle one batch, effects included";
-    DEAD_LETTERS = Kind::Counter, "kafka_dead_letters_total", ["topic", "consumer_group", "reason"], "Records sent to a dead-letter topic, by reason (unreadable, exhausted)";
-    DEAD_LETTER_REASONS = Kind::Counter, "kafka_dead_letters_by_reason_total", ["consumer_group", "reason"], "Records that processors gave up, by reason (unreadable, permanent, exhausted)";
+    DEAD_LETTERS = Kind::Counter, "kafka_dead_letters_total", ["topic", "consumer_group", "reason"], "Records sent to a dead-letter topic, by reason (unreadable, permanent, exhausted)";
     RETRIES = Kind::Counter, "kafka_retries_scheduled_total", ["consumer_group"], "Records that failed and will be tried again";
     PROCESSOR_CONFLICTS = Kind::Counter, "kboard_processor_conflicts_total", ["consumer_group"], "Batches computed anew because a state had changed meanwhile";
     PROCESSOR_WAKES = Kind::Gauge, "kboard_processor_wakes_pending", ["consumer_group"], "Keys of this process's partitions that asked to be woken, when it last looked";

@@ -27,9 +27,8 @@ pub(super) async fn everywhere(
     loop {
         let failed = |error: WireError| KafkaError::wire(format!("look up topics {topics:?}"))(error);
         let told = cluster.brokers().layouts_by_each(topics).await.map_err(failed)?;
-        let is_so = |topic: &&String| {
-            told.iter().all(|told| told.get(*topic).is_some_and(|layout| should(topic, layout)))
-        };
+        let is_so =
+            |topic: &&String| told.iter().all(|told| told.get(*topic).is_some_and(|layout| should(topic, layout)));
         let others: Vec<String> = topics.iter().filter(|topic| !is_so(topic)).cloned().collect();
         if others.is_empty() || Instant::now() >= deadline {
             return Ok(others);
