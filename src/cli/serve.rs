@@ -100,6 +100,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let site = site(settings, apps);
     let services = start::services(settings, apps, Arc::clone(&site), stop.clone()).await?;
+    start::watch_redis(&services);
     let groups = apps.iter().flat_map(|app| app.groups).filter(|_| !args.no_consumers);
     let members = Members::start(&services, groups);
     let topics: Vec<String> = apps::topics(apps, &services.prefix).into_iter().map(|topic| topic.name).collect();

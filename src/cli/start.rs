@@ -12,7 +12,7 @@ use crate::backoff::Backoff;
 use crate::config::Settings;
 use crate::kafka::admin::ensure_topics;
 use crate::kafka::{Cluster, KafkaError, Producer};
-use crate::redis::{Redis, RedisError};
+use crate::redis::{Redis, RedisError, facts};
 use crate::telemetry::metrics as m;
 use crate::web::Part;
 
@@ -79,6 +79,11 @@ pub async fn services(
     let redis = patiently("Redis", deadline, &shutdown, RedisError::is_retriable, connect);
     let ((cluster, producer), redis) = tokio::try_join!(kafka, redis)?;
     Ok(Services { cluster, producer, redis, prefix, site, shutdown })
+}
+
+/// Has what Redis tells about itself among the metrics, for processes that serve them.
+pub fn watch_redis(services: &Services) {
+    tokio::spawn(facts::watch(services.redis.clone(), services.shutdown.clone()));
 }
 
 /// Tries until `deadline`, telling once that it waits; what waiting can't cure ends it at once.

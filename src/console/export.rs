@@ -1,5 +1,5 @@
 //! The cluster's metrics for Prometheus, under the names and labels of danielqsj/kafka_exporter, so that dashboards and
-//! alerts made for that work on them; and for how long groups are behind, which it does not tell.
+//! alerts made for that work on them; and for how long groups are behind, and how old all this is, which it does not tell.
 //!
 //! They are what the watch has seen: a scrape asks Kafka nothing.
 
@@ -12,18 +12,49 @@ use crate::kafka::admin::groups::Group;
 use crate::kafka::admin::positions::Position;
 use crate::kafka::admin::topics::{Partition, Topic};
 
-/// The metrics in Prometheus' text format; none while the cluster can't be seen.
+/// Every family of them.
+pub const FAMILIES: &[&str] = &[
+    "kboard_export_age_seconds",
+    "kafka_brokers",
+    "kafka_broker_info",
+    "kafka_topic_partitions",
+    "kafka_topic_partition_current_offset",
+    "kafka_topic_partition_oldest_offset",
+    "kafka_topic_partition_leader",
+    "kafka_topic_partition_replicas",
+    "kafka_topic_partition_in_sync_replica",
+    "kafka_topic_partition_leader_is_preferred",
+    "kafka_topic_partition_under_replicated_partition",
+    "kafka_consumergroup_members",
+    "kafka_consumergroup_current_offset",
+    "kafka_consumergroup_lag",
+    "kafka_consumergroup_lag_seconds",
+    "kafka_consumergroup_current_offset_sum",
+    "kafka_consumergroup_lag_sum",
+];
+
+/// The metrics in Prometheus' text format. While the cluster can't be seen, only how long ago it was; nothing before it
+/// was seen once.
 pub fn text(watch: &Watch, settings: &ExportSettings) -> String {
     let snapshot = watch.snapshot();
-    if snapshot.taken_at == 0 || snapshot.away.is_some() {
-        return String::new();
-    }
     let mut text = Text(String::new());
+    if snapshot.taken_at == 0 {
+        return text.0;
+    }
+    let now = now_ms();
+    text.family(
+        "kboard_export_age_seconds",
+        "Seconds since the cluster was last seen, which the other families tell of",
+    );
+    text.sample("kboard_export_age_seconds", &[], (now - snapshot.taken_at).max(0) as f64 / 1000.0);
+    if snapshot.away.is_some() {
+        return text.0;
+    }
     brokers(&mut text, &snapshot);
     let topics: Vec<&Topic> = snapshot.topics.values().filter(|topic| settings.has_topic(&topic.name)).collect();
     partitions(&mut text, &topics);
     let groups: Vec<&Group> = snapshot.groups.values().filter(|group| settings.has_group(&group.group)).collect();
-    consumer_groups(&mut text, &groups, settings, now_ms());
+    consumer_groups(&mut text, &groups, settings, now);
     text.0
 }
 
@@ -250,12 +281,15 @@ mod tests {
                 assert_eq!(line.split(['{', ' ']).next(), declared.last().copied(), "{line}");
             }
         }
+        assert_eq!(declared, FAMILIES);
     }
 
     #[test]
     fn what_is_not_seen_now_is_not_told() {
         let away = Snapshot { away: Some("gone".to_owned()), ..cluster() };
-        assert_eq!(text(&Watch::showing(away), &ExportSettings::default()), "");
+        let told = text(&Watch::showing(away), &ExportSettings::default());
+        assert_eq!(samples(&told, "kboard_export_age_seconds").len(), 1, "but for how long it has not been seen");
+        assert_eq!(told.lines().filter(|line| !line.starts_with('#')).count(), 1, "{told}");
         assert_eq!(text(&Watch::showing(Snapshot::default()), &ExportSettings::default()), "");
     }
 }

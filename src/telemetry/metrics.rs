@@ -79,6 +79,13 @@ metrics! {
     REDIS_CONNECTED = Kind::Gauge, "redis_connection_status", ["client_type"], "1 while the connection is up, by client (commands, subscriber)";
     REDIS_LIST_SIZE = Kind::Gauge, "redis_messages_list_size", [], "Messages in the board's window";
     REDIS_SUBSCRIPTIONS = Kind::Gauge, "redis_pubsub_active_subscriptions", [], "Channels this process is subscribed to";
+    REDIS_UP = Kind::Gauge, "redis_up", [], "1 while Redis answers a PING, 0 while it does not";
+    REDIS_MEMORY_USED = Kind::Gauge, "redis_memory_used_bytes", [], "Bytes that Redis has allotted, as its INFO tells";
+    REDIS_MEMORY_MAX = Kind::Gauge, "redis_memory_max_bytes", [], "Bytes that Redis may use (maxmemory); 0 when it has no limit of its own";
+    REDIS_MEMORY_SYSTEM = Kind::Gauge, "redis_total_system_memory_bytes", [], "Bytes of memory of the machine that Redis runs on";
+    REDIS_CLIENTS = Kind::Gauge, "redis_connected_clients", [], "Connections to Redis, other people's included";
+    REDIS_MAX_CLIENTS = Kind::Gauge, "redis_config_maxclients", [], "Connections that Redis accepts at most";
+    REDIS_EVICTED = Kind::Counter, "redis_evicted_keys_total", [], "Keys that Redis has removed for want of memory";
     HTTP_REQUESTS = Kind::Counter, "http_requests_total", ["method", "route", "status_code"], "HTTP requests answered";
     HTTP_DURATION = Kind::Histogram(LATENCY), "http_request_duration_seconds", ["method", "route", "status_code"], "Seconds until an HTTP response began";
     HTTP_IN_PROGRESS = Kind::Gauge, "http_requests_in_progress", ["method", "route"], "HTTP requests being answered";

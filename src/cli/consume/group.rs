@@ -15,6 +15,7 @@ pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Resu
     let listener = listen::bind(settings.metrics_listen, "--metrics-listen").await?;
     let metrics = start::metrics()?;
     let services = start::services(settings, &apps::all(), Arc::default(), stop.clone()).await?;
+    start::watch_redis(&services);
     let members = Members::start(&services, [group]);
     let health = health::Health {
         cluster: services.cluster.clone(),
