@@ -8,9 +8,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use kboard::console::export;
 use kboard::telemetry::metrics;
 use regex::Regex;
 use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
 use support::{SseClient, Stack, eventually};
 
 /// On a busy machine.
@@ -18,15 +20,68 @@ const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn dashboards_show_only_metrics_that_exist() {
-    let known: BTreeSet<&str> = metrics::ALL.iter().map(|metric| metric.name).collect();
-    let name = Regex::new(r"\b(?:kafka|redis|http|sse)_[a-z_]+").unwrap();
-    let suffix = Regex::new("_(bucket|sum|count)$").unwrap();
     for (file, expression) in expressions() {
-        for found in name.find_iter(&expression) {
-            let metric = suffix.replace(found.as_str(), "");
-            assert!(known.contains(found.as_str()) || known.contains(&*metric), "{file}: {found:?} in {expression}");
+        asks_for_what_exists(&file, &expression);
+    }
+}
+
+/// One that asks for anything else would never fire.
+#[test]
+fn alerts_ask_only_for_metrics_that_exist() {
+    for (name, alert) in alerts() {
+        asks_for_what_exists(&name, alert["expr"].as_str().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn every_alert_has_a_runbook_whose_commands_exist_and_every_runbook_an_alert() {
+    let folder = root().join("docs/runbooks");
+    let mut pages: BTreeSet<String> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut commands = BTreeSet::new();
+    for (name, alert) in alerts() {
+        let severity = alert["labels"]["severity"].as_str().unwrap();
+        assert!(["critical", "warning"].contains(&severity), "{name}: {severity}");
+        let summary = alert["annotations"]["summary"].as_str().unwrap();
+        assert!(summary.contains("$value"), "{name} tells no value: {summary}");
+        let page = format!("{name}.md");
+        assert_eq!(alert["annotations"]["runbook_url"].as_str().unwrap(), format!("docs/runbooks/{page}"));
+        assert!(pages.remove(&page), "{name} has no runbook of its own");
+        let text = fs::read_to_string(folder.join(page)).unwrap();
+        assert!(text.starts_with(&format!("# {name}\n")), "{name}: {text}");
+        for part in ["**What it means.** ", "**How to see it.**", "**What to do.**"] {
+            assert!(text.contains(part), "{name}: {part}");
+        }
+        let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+        commands.extend(blocks.filter_map(|line| line.strip_prefix("kboard ")).map(str::to_owned));
+    }
+    assert!(pages.is_empty(), "no alert has these: {pages:?}");
+    for command in commands {
+        let command = command.split(['#', '|']).next().unwrap();
+        // It keeps kboard from doing what stands before it.
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let output = support::kboard::run(&arguments).await;
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// `tests/alerts/run.sh` has promtool try them.
+#[test]
+fn every_alert_has_cases_in_which_it_fires_and_in_which_it_must_not() {
+    let mut cases = BTreeSet::new();
+    for entry in fs::read_dir(root().join("tests/alerts")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yml") {
+            continue;
+        }
+        let tests = yaml(&path)["tests"].as_sequence().unwrap().clone();
+        for case in tests.iter().flat_map(|test| test["alert_rule_test"].as_sequence().unwrap()) {
+            let fires = !case["exp_alerts"].as_sequence().unwrap().is_empty();
+            cases.insert((case["alertname"].as_str().unwrap().to_owned(), fires));
         }
     }
+    let wanted = alerts().into_iter().flat_map(|(name, _)| [(name.clone(), false), (name, true)]);
+    assert_eq!(cases, wanted.collect::<BTreeSet<_>>());
 }
 
 /// Everything that is declared comes to be exported: by a board that is used, or when something goes wrong with it.
@@ -100,6 +155,32 @@ fn the_boards_dashboard_has_its_sections() {
     assert!(graphs.len() >= 20, "{}", graphs.len());
     let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
     assert_eq!(ids.len(), panels.len(), "every panel has an id of its own");
+}
+
+/// Fails unless kboard exports every metric that `expression` names.
+fn asks_for_what_exists(place: &str, expression: &str) {
+    let declared = metrics::ALL.iter().map(|metric| metric.name);
+    let known: BTreeSet<&str> = declared.chain(export::FAMILIES.iter().copied()).collect();
+    let name = Regex::new(r"\b(?:kafka|kboard|redis|http|sse)_[a-z_]+").unwrap();
+    let suffix = Regex::new("_(bucket|sum|count)$").unwrap();
+    for found in name.find_iter(expression) {
+        let metric = suffix.replace(found.as_str(), "");
+        assert!(known.contains(found.as_str()) || known.contains(&*metric), "{place}: {found:?} in {expression}");
+    }
+}
+
+/// Every alert with its name.
+fn alerts() -> Vec<(String, Yaml)> {
+    let rules = yaml(&root().join("prometheus/alerts.yml"));
+    let groups = rules["groups"].as_sequence().unwrap();
+    let alerts = groups.iter().flat_map(|group| group["rules"].as_sequence().unwrap());
+    let alerts: Vec<_> = alerts.map(|alert| (alert["alert"].as_str().unwrap().to_owned(), alert.clone())).collect();
+    assert!(!alerts.is_empty());
+    alerts
+}
+
+fn yaml(path: &Path) -> Yaml {
+    serde_yaml_ng::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// Every query of every dashboard, with the file it's in.

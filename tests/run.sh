@@ -55,6 +55,7 @@ embedded() {
 }
 
 if [ $# = 0 ]; then
+    suite alerts '^ *(Unit Testing:|SUCCESS|FAILED)' tests/alerts/run.sh
     suite 'rust, on the embedded servers' '^(test result:|error: |    [a-z_:]+$)' embedded
     suite browser '^ℹ (tests|pass|fail|cancelled|skipped|duration_ms) ' \
         tests/services.sh run --brokers 3 -- tests/browser/run.sh
