@@ -51,6 +51,7 @@ lint: ## formatting, clippy with warnings as errors, shell scripts, monitoring f
 	git ls-files '*.sh' .ci/run | xargs -n1 bash -n
 	tests/services.sh install
 	promtool check config prometheus/prometheus.yml
+	amtool check-config prometheus/alertmanager.yml
 
 .PHONY: stop
 stop: ## ends servers that an interrupted run left behind

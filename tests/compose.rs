@@ -21,6 +21,10 @@ fn services() -> BTreeMap<String, Value> {
     serde_yaml_ng::from_value(compose["services"].clone()).unwrap()
 }
 
+fn prometheus() -> Value {
+    serde_yaml_ng::from_str(&fs::read_to_string(root().join("prometheus/prometheus.yml")).unwrap()).unwrap()
+}
+
 fn words(value: &Value) -> Vec<String> {
     value.as_sequence().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
 }
@@ -63,9 +67,8 @@ async fn kboards_services_are_started_with_arguments_and_settings_that_exist() {
 #[test]
 fn every_group_has_a_service_that_is_scraped() {
     let services = services();
-    let scraped: Value =
-        serde_yaml_ng::from_str(&fs::read_to_string(root().join("prometheus/prometheus.yml")).unwrap()).unwrap();
-    let members = &scraped["scrape_configs"].as_sequence().unwrap()[1];
+    let scraped = prometheus();
+    let members = &scraped["scrape_configs"][1];
     let names = words(&members["dns_sd_configs"][0]["names"]);
     for group in kboard_groups() {
         let (name, _) = (services.iter())
@@ -73,6 +76,18 @@ fn every_group_has_a_service_that_is_scraped() {
             .unwrap_or_else(|| panic!("no service runs group {group}"));
         assert!(names.contains(name), "{name} is not scraped");
     }
+}
+
+#[test]
+fn alerts_have_the_clusters_numbers_and_go_to_a_service_that_is_there() {
+    let services = services();
+    // It is off by itself, as `serve` listens beyond loopback there.
+    assert!(words(&services["serve"]["command"]).windows(2).any(|pair| pair == ["--export", "on"]));
+    let scraped = prometheus();
+    let target = &scraped["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"][0];
+    let (service, port) = target.as_str().unwrap().split_once(':').unwrap();
+    let published = words(&services[service]["ports"]);
+    assert!(published.iter().any(|published| published.ends_with(&format!(":{port}"))), "{published:?}");
 }
 
 #[test]

@@ -85,6 +85,7 @@ missing_packages() {
     have kcat || echo kcat
     [ "$ONLY" != servers ] || return 0
     have promtool || echo prometheus
+    have amtool || echo prometheus-alertmanager
     have go || echo golang-go
     python3 -c 'import ensurepip, venv' 2>/dev/null || { echo python3; echo python3-venv; }
     have node && [ "$(major node --version)" -ge 18 ] || echo nodejs
