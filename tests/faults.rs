@@ -11,12 +11,15 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use support::board::{self, State, ids, saw_each_once, seqs, shows_each_once, text};
 use support::{Chance, Kboard, Load, RedisServer, SseClient, Stack, eventually, rounds};
+use tokio::task::JoinHandle;
 
 const SOON: Duration = Duration::from_secs(60);
 /// After a server's death on a busy machine.
 const RECOVERY: Duration = Duration::from_secs(60);
-/// Within which a POST is answered, whatever is away; the rest is the test machine's.
-const ANSWER: Duration = Duration::from_millis(5_500);
+/// Within which a request is answered, whatever is away.
+const ANSWER: Duration = Duration::from_secs(5);
+/// What a test machine adds to that when it is at rest.
+const ADDED: Duration = Duration::from_millis(500);
 /// From Redis's return until viewers have what they missed: less than the 15 s after which a server looks by itself.
 const LIVE_AGAIN: Duration = Duration::from_secs(10);
 /// From a POST to its viewers.
@@ -48,6 +51,29 @@ async fn all_is_well(stack: &Stack, board: &Kboard, viewer: &SseClient, load: Lo
     let newest = board::window(stack).await.remove(0);
     viewer.shows("the newest message", RECOVERY, |shown| shown.contains(&newest)).await;
     saw_each_once(&viewer.events(), &acknowledged);
+}
+
+/// How much later than at rest a busy machine answers what is sent now and due in [`ANSWER`]: as much as it then takes for a
+/// request that waits for nobody.
+struct Late(JoinHandle<Duration>);
+
+impl Late {
+    fn on(board: &Kboard) -> Self {
+        let (http, url, sent) = (board.http().clone(), board.url("/healthz"), Instant::now());
+        Self(tokio::spawn(async move {
+            tokio::time::sleep(ANSWER).await;
+            let _ = http.get(url).send().await;
+            sent.elapsed() - ANSWER
+        }))
+    }
+
+    /// Asserts that what took so long was answered in time.
+    async fn allows(self, took: Duration) {
+        if took >= ANSWER + ADDED {
+            let late = self.0.await.unwrap();
+            assert!(took < ANSWER + ADDED + late, "answered after {took:?}, on a machine that is {late:?} late");
+        }
+    }
 }
 
 #[tokio::test]
@@ -211,17 +237,17 @@ async fn while_the_broker_is_away_posts_are_refused_in_time_and_memory_is_bounde
     let away_since = Instant::now();
     while away_since.elapsed() < Duration::from_secs(20) {
         let content = "x".repeat(2_000);
+        let (late, started) = (Late::on(&board), Instant::now());
         let posts = (0..300).map(async |_| {
-            let started = Instant::now();
             let answer = board.post(&content, "me").await.unwrap();
             let took = started.elapsed();
             assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-            assert!(took < ANSWER, "a POST was answered after {took:?}");
             assert!(answer.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap() > 0);
             let body: Value = answer.json().await.unwrap();
             assert!(text(&body, "error").contains("Kafka"), "{body}");
+            took
         });
-        join_all(posts).await;
+        late.allows(join_all(posts).await.into_iter().max().unwrap()).await;
     }
     let grown = board.process().resident_bytes().saturating_sub(memory);
     assert!(grown < 150 * 1024 * 1024, "it grew by {} MB", grown >> 20);
@@ -259,10 +285,11 @@ async fn while_redis_is_away_posts_are_accepted_and_reads_say_why_not() {
         .header("idempotency-key", "a")
         .json(&serde_json::json!({ "content": "hi", "author": "me" }));
     for request in [keyed, board.http().get(board.url("/api/messages"))] {
-        let started = Instant::now();
+        let (late, started) = (Late::on(&board), Instant::now());
         let answer = request.send().await.unwrap();
+        late.allows(started.elapsed()).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(answer.headers().contains_key("retry-after") && started.elapsed() < ANSWER);
+        assert!(answer.headers().contains_key("retry-after"));
         let body: Value = answer.json().await.unwrap();
         assert!(text(&body, "error").contains("Redis is away"), "{body}");
     }
@@ -291,21 +318,24 @@ async fn while_servers_hang_answers_come_in_time() {
     board::caught_up(&stack, SOON).await;
 
     stack.broker().freeze();
-    let started = Instant::now();
+    let (late, started) = (Late::on(&board), Instant::now());
     let answer = board.post("while the broker hangs", "me").await.unwrap();
-    assert_eq!((answer.status(), started.elapsed() < ANSWER), (StatusCode::SERVICE_UNAVAILABLE, true));
+    late.allows(started.elapsed()).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     let older = board.url("/api/messages?before=v1.0-1.1-1.2-1");
-    let started = Instant::now();
+    let (late, started) = (Late::on(&board), Instant::now());
     let answer = board.http().get(older).send().await.unwrap();
-    assert_eq!((answer.status(), started.elapsed() < ANSWER), (StatusCode::SERVICE_UNAVAILABLE, true));
+    late.allows(started.elapsed()).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers().contains_key("retry-after"));
     stack.broker().thaw();
     posted.push(accepted_again(&board).await);
 
     stack.redis.freeze();
-    let started = Instant::now();
+    let (late, started) = (Late::on(&board), Instant::now());
     let answer = board.http().get(board.url("/api/messages")).send().await.unwrap();
-    assert_eq!((answer.status(), started.elapsed() < ANSWER), (StatusCode::SERVICE_UNAVAILABLE, true));
+    late.allows(started.elapsed()).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     posted.push(accepted(&board, "while Redis hangs").await);
     stack.redis.thaw();
     shows_each_once(&stack, &board, &posted, RECOVERY).await;
