@@ -72,8 +72,9 @@ impl SseClient {
     /// Waits until `condition` holds for what this viewer has on the screen.
     pub async fn shows(&self, what: &str, timeout: Duration, condition: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         eventually(what, timeout, async || {
-            let shown = &self.seen.lock().unwrap().shown;
-            condition(shown).then(|| shown.clone())
+            // Outside of the lock: a condition may ask the viewer something else.
+            let shown = self.shown();
+            condition(&shown).then_some(shown)
         })
         .await
     }
