@@ -17,6 +17,8 @@ fn root() -> &'static Path {
 fn services() -> BTreeMap<String, Value> {
     let text = fs::read_to_string(root().join("compose/compose.yaml")).unwrap();
     let mut compose: Value = serde_yaml_ng::from_str(&text).unwrap();
+    // What is merged may itself be merged, and each call resolves one of them.
+    compose.apply_merge().unwrap();
     compose.apply_merge().unwrap();
     serde_yaml_ng::from_value(compose["services"].clone()).unwrap()
 }
