@@ -88,7 +88,7 @@ fn every_alert_has_cases_in_which_it_fires_and_in_which_it_must_not() {
 #[tokio::test]
 async fn what_is_declared_is_exported() {
     let stack = Stack::start().await;
-    let board = stack.serve().await;
+    let board = stack.serve_app("all", &[]).await;
     let viewer = SseClient::connect(&board.url("/api/messages/stream"));
     viewer.connected(SOON).await;
     board.post("hello", "me").await.unwrap().error_for_status().unwrap();
