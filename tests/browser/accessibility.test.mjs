@@ -65,6 +65,9 @@ for (const [name, options] of views) {
     await page.goto(`${board.url}/orders/new`);
     await page.getByRole("button", { name: "Place 10 random orders" }).click();
     await page.locator(".notice").waitFor();
+    await page.goto(`${board.url}/orders`);
+    await page.locator("#orders tr", { has: page.locator('[data-status="COMPLETED"]') }).first().hover();
+    assert.deepEqual(await violations(page), [], "a row under the pointer");
     for (const path of ["/orders", "/orders?customer=nobody", "/orders?status=NONSENSE", "/orders/nowhere", "/orders/analytics", "/orders/switches"]) {
       await page.goto(`${board.url}${path}`);
       await page.waitForSelector('html[data-ready="true"]');
