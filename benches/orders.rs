@@ -177,7 +177,8 @@ impl Place<'_> {
     }
 
     fn remove(&self) -> anyhow::Result<()> {
-        let reset = self.command(&["reset", "--app", "orders", "--yes", "--redis", &self.args.redis]).status()?;
+        let mut reset = self.command(&["reset", "--app", "orders", "--yes", "--redis", &self.args.redis]);
+        let reset = reset.stdout(Stdio::null()).status()?;
         ensure!(reset.success(), "kboard reset ended with {reset}");
         Ok(())
     }

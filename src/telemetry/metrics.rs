@@ -124,13 +124,7 @@ metrics! {
 /// # Errors
 /// When a recorder is installed already.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let mut builder = PrometheusBuilder::new();
-    for metric in ALL {
-        if let Kind::Histogram(buckets) = metric.kind {
-            builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)?;
-        }
-    }
-    let handle = builder.install_recorder()?;
+    let handle = builder()?.install_recorder()?;
     for metric in ALL {
         match metric.kind {
             Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
@@ -139,4 +133,15 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         }
     }
     Ok(handle)
+}
+
+/// What recorders are built from: it knows the buckets.
+///
+/// # Errors
+/// None: every histogram has buckets.
+pub fn builder() -> Result<PrometheusBuilder, BuildError> {
+    ALL.iter().try_fold(PrometheusBuilder::new(), |builder, metric| match metric.kind {
+        Kind::Histogram(buckets) => builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets),
+        Kind::Counter | Kind::Gauge => Ok(builder),
+    })
 }
