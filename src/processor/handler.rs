@@ -104,10 +104,16 @@ impl<P: Processor> Handler for ProcessorHandler<P> {
     }
 
     async fn position(&self, partition: &TopicPartition, log: &str) -> Result<Position, ApplyError> {
-        let mut stands = self.shared.store.position(place(partition, log)).await.map_err(unavailable)?;
+        let ask = async || self.shared.store.position(place(partition, log)).await.map_err(unavailable);
+        let mut stands = ask().await?;
         if stands == Stands::Lost {
-            self.shared.healing.heal(&self.shared).await?;
-            stands = self.shared.store.position(place(partition, log)).await.map_err(unavailable)?;
+            let _turn = self.shared.healing.turn().await;
+            // Another partition may have asked, and had it healed.
+            stands = ask().await?;
+            if stands == Stands::Lost {
+                self.shared.healing.heal(&self.shared).await?;
+                stands = ask().await?;
+            }
         }
         let (space, position) = match stands {
             Stands::Lost => return Err(ApplyError::Fenced),

@@ -22,9 +22,15 @@ type Task = AbortOnDropHandle<Result<(), ReplayError>>;
 #[derive(Default)]
 pub struct Healing {
     task: Mutex<Option<Task>>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Healing {
+    /// Whoever finds the states gone waits for this before it looks again: they are built once for all partitions.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
     /// Builds the states anew; answers once they are.
     ///
     /// # Errors

@@ -101,14 +101,17 @@ impl<H: Handler> Runtime<H> {
     }
 
     async fn check_state(&mut self) -> Result<(), ApplyError> {
-        let mut behind = Vec::new();
-        for (partition, next, log) in self.assignment.handled() {
-            let Some(next) = next else { continue };
-            let stands = self.handler.position(&partition, &log).await?;
-            if !matches!(stands, Position::At(offset) if offset >= next) {
-                behind.push(partition);
-            }
-        }
+        let handled = self.assignment.handled();
+        let known = handled.iter().filter_map(|(partition, next, log)| Some((partition, (*next)?, log)));
+        let asked = known.map(async |(partition, next, log)| {
+            let stands = self.handler.position(partition, log).await?;
+            let is_there = matches!(stands, Position::At(offset) if offset >= next);
+            Ok((!is_there).then(|| partition.clone()))
+        });
+        // All at once: the store wakes once for them. Each to its end: it may be building the state anew.
+        let behind: Result<Vec<_>, ApplyError> =
+            join_all(asked).await.into_iter().filter_map(Result::transpose).collect();
+        let behind = behind?;
         self.last_check = Instant::now();
         if behind.is_empty() { Ok(()) } else { Err(ApplyError::RolledBack(behind)) }
     }
