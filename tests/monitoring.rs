@@ -1,29 +1,18 @@
-//! The files that show and scrape kboard name what kboard exports: a panel of a metric that does not exist stays empty
-//! and says nothing.
+//! What is amiss is told: the metrics are there, the rules ask for them, and who should hear of it does.
 
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use kboard::console::export;
 use kboard::telemetry::metrics;
-use regex::Regex;
 use serde_json::{Value, json};
-use serde_yaml_ng::Value as Yaml;
+use support::monitoring::{alerts, asks_for_what_exists, root, yaml};
 use support::{SseClient, Stack, eventually};
 
 /// On a busy machine.
 const SOON: Duration = Duration::from_secs(60);
-
-#[test]
-fn dashboards_show_only_metrics_that_exist() {
-    for (file, expression) in expressions() {
-        asks_for_what_exists(&file, &expression);
-    }
-}
 
 /// One that asks for anything else would never fire.
 #[test]
@@ -143,62 +132,4 @@ async fn dead_letters_are_counted_by_reason_group_and_origin() {
         (found["topics"][0]["letters"] == 3 && found["topics"][0]["waiting"] == 2).then_some(())
     })
     .await;
-}
-
-#[test]
-fn the_boards_dashboard_has_its_sections() {
-    let dashboard: Value =
-        serde_json::from_str(&fs::read_to_string(root().join("grafana/dashboards/board.json")).unwrap()).unwrap();
-    let panels = dashboard["panels"].as_array().unwrap();
-    let (rows, graphs): (Vec<_>, Vec<_>) = panels.iter().partition(|panel| panel["type"] == "row");
-    assert_eq!(rows.len(), 6);
-    assert!(graphs.len() >= 20, "{}", graphs.len());
-    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
-    assert_eq!(ids.len(), panels.len(), "every panel has an id of its own");
-}
-
-/// Fails unless kboard exports every metric that `expression` names.
-fn asks_for_what_exists(place: &str, expression: &str) {
-    let declared = metrics::ALL.iter().map(|metric| metric.name);
-    let known: BTreeSet<&str> = declared.chain(export::FAMILIES.iter().copied()).collect();
-    let name = Regex::new(r"\b(?:kafka|kboard|redis|http|sse)_[a-z_]+").unwrap();
-    let suffix = Regex::new("_(bucket|sum|count)$").unwrap();
-    for found in name.find_iter(expression) {
-        let metric = suffix.replace(found.as_str(), "");
-        assert!(known.contains(found.as_str()) || known.contains(&*metric), "{place}: {found:?} in {expression}");
-    }
-}
-
-/// Every alert with its name.
-fn alerts() -> Vec<(String, Yaml)> {
-    let rules = yaml(&root().join("prometheus/alerts.yml"));
-    let groups = rules["groups"].as_sequence().unwrap();
-    let alerts = groups.iter().flat_map(|group| group["rules"].as_sequence().unwrap());
-    let alerts: Vec<_> = alerts.map(|alert| (alert["alert"].as_str().unwrap().to_owned(), alert.clone())).collect();
-    assert!(!alerts.is_empty());
-    alerts
-}
-
-fn yaml(path: &Path) -> Yaml {
-    serde_yaml_ng::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// Every query of every dashboard, with the file it's in.
-fn expressions() -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(root().join("grafana/dashboards")).unwrap() {
-        let path = entry.unwrap().path();
-        let dashboard: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        for panel in dashboard["panels"].as_array().unwrap() {
-            for target in panel["targets"].as_array().into_iter().flatten() {
-                found.push((path.display().to_string(), target["expr"].as_str().unwrap().to_owned()));
-            }
-        }
-    }
-    assert!(!found.is_empty());
-    found
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
