@@ -9,7 +9,7 @@ use std::time::Duration;
 use kboard::telemetry::metrics;
 use serde_json::{Value, json};
 use support::monitoring::{alerts, asks_for_what_exists, root, yaml};
-use support::{SseClient, Stack, eventually};
+use support::{Alertmanager, Prometheus, SseClient, Stack, Webhook, eventually};
 
 /// On a busy machine.
 const SOON: Duration = Duration::from_secs(60);
@@ -132,4 +132,44 @@ async fn dead_letters_are_counted_by_reason_group_and_origin() {
         (found["topics"][0]["letters"] == 3 && found["topics"][0]["waiting"] == 2).then_some(())
     })
     .await;
+}
+
+/// From the consumer that is not there any more, through Prometheus and Alertmanager, to who is told what to do.
+#[tokio::test]
+async fn a_stopped_consumer_is_told_to_the_webhook_and_so_is_its_return() {
+    let (stack, webhook) = tokio::join!(Stack::start(), Webhook::start());
+    let ours = format!("^{}", stack.prefix);
+    let arguments = ["--no-consumers", "--export-topics", &ours, "--export-groups", &ours];
+    let (board, alertmanager) = tokio::join!(stack.serve_with(&arguments), Alertmanager::start(&webhook));
+    let (mut consumer, prometheus) = tokio::join!(stack.consume(), Prometheus::start(Some(&alertmanager)));
+    prometheus.scrapes("serve", &[board.address()]);
+    board.post("read", "me").await.unwrap().error_for_status().unwrap();
+    prometheus
+        .shows("kafka_consumergroup_members == 1 and on () kafka_consumergroup_current_offset_sum == 1", SOON)
+        .await;
+    assert!(consumer.sigterm().await.success());
+    board.post("unread", "me").await.unwrap().error_for_status().unwrap();
+
+    let group = stack.name("message-board");
+    let is = |status: &str, post: &Value| {
+        post["status"] == status && post["groupLabels"]["alertname"] == "KafkaNoActiveConsumers"
+    };
+    let told = webhook.is_told("that nobody consumes", "/now", SOON, |post| is("firing", post)).await;
+    let alert = &told["alerts"][0];
+    let summary = format!("{group} has no member, and 1 records of {group} wait for it");
+    assert_eq!(alert["annotations"]["summary"], summary, "{told}");
+    assert_eq!(alert["annotations"]["runbook_url"], "docs/runbooks/KafkaNoActiveConsumers.md", "{told}");
+    assert_eq!((&alert["labels"]["severity"], &told["receiver"]), (&json!("critical"), &json!("now")), "{told}");
+    let titled = |title: &str, post: &Value| post["attachments"][0]["title"] == title;
+    let title = "FIRING critical: KafkaNoActiveConsumers";
+    let rendered = webhook.is_told("the same in words", "/slack", SOON, |post| titled(title, post)).await;
+    let text = rendered["attachments"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with(&format!("{summary} (since 20")), "{text}");
+    assert!(text.ends_with("\nWhat to do: docs/runbooks/KafkaNoActiveConsumers.md"), "{text}");
+
+    consumer.restart().await;
+    webhook.is_told("that it is over", "/now", SOON, |post| is("resolved", post)).await;
+    let title = "RESOLVED critical: KafkaNoActiveConsumers";
+    let rendered = webhook.is_told("the same in words", "/slack", SOON, |post| titled(title, post)).await;
+    assert!(rendered["attachments"][0]["text"].as_str().unwrap().starts_with("Over: "), "{rendered}");
 }
