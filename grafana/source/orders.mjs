@@ -23,6 +23,8 @@ const LAG = once("consumergroup, topic", `kafka_consumergroup_lag_sum{${CONSUMER
 const WAIT = `max by (consumergroup) (kafka_consumergroup_lag_seconds{${CONSUMERS}})`;
 const SAGA = 'consumer_group="${prefix}order-saga"';
 
+const UNDER_WAY = "Orders that wait for an answer, when the saga last looked: every half minute while there are any.";
+
 export const orders = dashboard({
   name: "orders",
   title: "kboard: orders",
@@ -44,7 +46,7 @@ export const orders = dashboard({
       }),
       stat({
         title: "Under way",
-        description: "Orders that wait for an answer of a service, or for the end of their time.",
+        description: UNDER_WAY,
         unit: "short",
         query: `sum(kboard_processor_wakes_pending{${SAGA}})`,
       }),
@@ -88,7 +90,7 @@ export const orders = dashboard({
         }),
         graph({
           title: "Under way",
-          description: "Orders that wait for an answer of a service, or for the end of their time.",
+          description: UNDER_WAY,
           unit: "short",
           queries: { orders: `sum(kboard_processor_wakes_pending{${SAGA}})` },
         }),
