@@ -4,12 +4,16 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use kboard::telemetry::metrics;
+use kboard::console::export;
+use kboard::telemetry::metrics::{self, Kind, Metric};
 use serde_json::{Value, json};
 use support::monitoring::{alerts, asks_for_what_exists, root, yaml};
 use support::{Alertmanager, Prometheus, SseClient, Stack, Webhook, eventually};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 
 /// On a busy machine.
 const SOON: Duration = Duration::from_secs(60);
@@ -84,7 +88,7 @@ async fn what_is_declared_is_exported() {
     viewer.shows("it", SOON, |shown| shown.len() == 1).await;
     let after_failures =
         ["kafka_producer_errors_total", "kafka_consumer_errors_total", "kafka_dead_letters_total", "sse_errors_total"];
-    eventually("every metric", SOON, async || {
+    let scrape = eventually("every metric", SOON, async || {
         let scrape = board.http().get(board.url("/metrics")).send().await.unwrap().text().await.unwrap();
         let exported: BTreeSet<&str> =
             scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
@@ -93,12 +97,76 @@ async fn what_is_declared_is_exported() {
         let missing = missing.filter(|name| !name.starts_with("kboard_broker_"));
         let missing: Vec<_> =
             missing.filter(|name| !exported.contains(name) && !after_failures.contains(name)).collect();
-        missing.is_empty().then_some(())
+        missing.is_empty().then_some(scrape)
     })
     .await;
+    let checked = piped("promtool", &["check", "metrics"], &scrape).await;
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     for gauge in ["kafka_producer_connection_status", "kafka_consumer_connection_status"] {
         assert_eq!(board.metric(gauge, &[]).await, 1.0, "{gauge}");
     }
+}
+
+/// Set to write the file anew.
+const WRITE: &str = "KBOARD_WRITE_DOCS";
+
+#[test]
+fn docs_tell_of_every_metric() {
+    let file = root().join("docs/metrics.md");
+    let mut current = format!(
+        "# Metrics\n\nMade of the declarations in the code; `{WRITE}=1 make test ARGS='--test monitoring docs_tell'` writes it \
+         anew.\n"
+    );
+    let of_brokers = |metric: &&Metric| metric.name.starts_with("kboard_broker_");
+    let (brokers, process): (Vec<&Metric>, Vec<&Metric>) = metrics::ALL.iter().partition(of_brokers);
+    let families = export::FAMILIES.iter().collect();
+    for (title, metrics) in [
+        ("Of each process", process),
+        ("Of the embedded broker", brokers),
+        ("Of the cluster, by `kboard serve`, named as kafka-exporter names them", families),
+    ] {
+        current +=
+            &format!("\n## {title}\n\n| metric | kind | unit | labels | what it tells |\n|---|---|---|---|---|\n");
+        for Metric { name, kind, labels, help } in metrics {
+            let (kind, buckets) = match kind {
+                Kind::Counter => ("counter", String::new()),
+                Kind::Gauge => ("gauge", String::new()),
+                Kind::Histogram(bounds) => {
+                    let bounds: Vec<_> = bounds.iter().map(f64::to_string).collect();
+                    ("histogram", format!(". Buckets: {}", bounds.join(", ")))
+                }
+            };
+            let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+            current += &format!("| `{name}` | {kind} | {} | {} | {help}{buckets} |\n", unit(name), labels.join(", "));
+        }
+    }
+    if std::env::var_os(WRITE).is_some() {
+        fs::write(&file, &current).unwrap();
+    }
+    let kept = fs::read_to_string(&file).unwrap_or_default();
+    assert!(kept == current, "docs/metrics.md is out of date: run this test with {WRITE}=1");
+}
+
+/// Names of metrics end with their units, but for counts: <https://prometheus.io/docs/practices/naming/>.
+fn unit(name: &str) -> &str {
+    let units = ["seconds", "bytes", "ratio"];
+    let ends = |unit: &&str| name.trim_end_matches("_total").ends_with(&format!("_{unit}"));
+    units.into_iter().find(ends).unwrap_or_default()
+}
+
+async fn piped(program: &str, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).await.unwrap();
+    drop(stdin);
+    child.wait_with_output().await.unwrap()
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 // happened (a process started, partitions moved, an alert fired).
 
 import { PROMETHEUS } from "./panels.mjs";
-import { once } from "./queries.mjs";
 
 /** The columns of Grafana's grid. */
 const COLUMNS = 24;
@@ -11,6 +10,11 @@ const TAG = "kboard";
 
 /** What is scraped from kboard itself: the jobs of prometheus/prometheus.yml. */
 export const KBOARD = 'job=~"serve|consume"';
+
+/** When processes started, with the version of each. */
+export const started = (processes) =>
+  "max by (job, instance, version) " +
+  `(process_start_time_seconds{${processes}} * on (job, instance) group_left (version) kboard_build_info)`;
 
 /** A dashboard; its address is /d/kboard-NAME. */
 export function dashboard({ name, title, description, variables = [], sections }) {
@@ -100,9 +104,9 @@ const annotation = (name, iconColor, about) => ({
 const ask = (expr) => ({ refId: "Anno", expr, interval: "15s" });
 
 const DEPLOYS = annotation("Deploys", "blue", {
-  target: ask(`${once("job, instance", `process_start_time_seconds{${KBOARD}}`)} * 1000`),
+  target: ask(`${started(KBOARD)} * 1000`),
   titleFormat: "A process started",
-  textFormat: "{{job}} {{instance}}",
+  textFormat: "{{job}} {{instance}}, version {{version}}",
   tagKeys: "job",
   useValueForTime: true,
 });

@@ -1,11 +1,11 @@
-import { INSTANCE, KBOARD, dashboard, section } from "./dashboard.mjs";
+import { INSTANCE, KBOARD, dashboard, section, started } from "./dashboard.mjs";
 import { graph, stat, table, timeline } from "./panels.mjs";
-import { once } from "./queries.mjs";
 import * as watched from "./watched.mjs";
 
 const OURS = `${KBOARD}, instance=~"$instance"`;
-/** Grafana shows times in milliseconds. */
-const STARTED = once("job, instance", `process_start_time_seconds{${OURS}}`);
+/** The counter has whole seconds only, so that less than a minute of it says little. */
+const CORES = `rate(process_cpu_seconds_total{${OURS}}[1m])`;
+const STARTED = started(OURS);
 
 export const processes = dashboard({
   name: "processes",
@@ -25,7 +25,7 @@ export const processes = dashboard({
         title: "Processors",
         description: "Cores that all of them keep busy.",
         unit: "short",
-        query: `sum(rate(process_cpu_seconds_total{${OURS}}[$__rate_interval]))`,
+        query: `sum(${CORES})`,
       }),
       stat({
         title: "Memory",
@@ -46,6 +46,13 @@ export const processes = dashboard({
         unit: "s",
         query: `time() - max(${STARTED})`,
       }),
+      stat({
+        title: "Busiest",
+        description: "The share of its time that the busiest process's workers spend on tasks.",
+        unit: "percentunit",
+        limits: { orange: 0.8, red: 0.95 },
+        query: `max(tokio_busy_ratio{${OURS}})`,
+      }),
     ]),
     section(
       "Each process",
@@ -59,8 +66,8 @@ export const processes = dashboard({
         }),
         table({
           title: "Started",
-          description: "When each process started.",
-          columns: { Job: "job", Process: "instance" },
+          description: "When each process started, and which version it is.",
+          columns: { Job: "job", Process: "instance", Version: "version" },
           values: { Started: [`${STARTED} * 1000`, "dateTimeAsIso"], Age: [`time() - ${STARTED}`, "dtdurations"] },
         }),
       ],
@@ -70,7 +77,7 @@ export const processes = dashboard({
           description: "Cores that a process keeps busy.",
           unit: "short",
           stack: true,
-          queries: { "{{instance}}": `sum by (instance) (rate(process_cpu_seconds_total{${OURS}}[$__rate_interval]))` },
+          queries: { "{{instance}}": `sum by (instance) (${CORES})` },
         }),
         graph({
           title: "Memory",
@@ -92,5 +99,27 @@ export const processes = dashboard({
         }),
       ],
     ),
+    section("The asynchronous runtime", [
+      graph({
+        title: "Busy",
+        description: "The share of their time that a process's workers spend on tasks.",
+        unit: "percentunit",
+        max: 1,
+        limits: { orange: 0.8, red: 0.95 },
+        queries: { "{{instance}}": `sum by (instance) (tokio_busy_ratio{${OURS}})` },
+      }),
+      graph({
+        title: "Tasks",
+        description: "Tasks that have not ended: connections, streams, groups.",
+        unit: "short",
+        queries: { "{{instance}}": `sum by (instance) (tokio_alive_tasks{${OURS}})` },
+      }),
+      graph({
+        title: "Tasks that wait for a worker",
+        description: "Tasks that could go on and that no worker has taken yet.",
+        unit: "short",
+        queries: { "{{instance}}": `sum by (instance) (tokio_global_queue_depth{${OURS}})` },
+      }),
+    ]),
   ],
 });

@@ -14,9 +14,10 @@ use crate::kafka::admin::ensure_topics;
 use crate::kafka::{Cluster, KafkaError, Producer};
 use crate::redis::{Redis, RedisError, facts};
 use crate::telemetry::metrics as m;
+use crate::telemetry::process::ProcessFacts;
 use crate::web::Part;
 
-/// How often histograms are drained, so that they don't grow between scrapes.
+/// How often histograms are drained, so that they don't grow between scrapes, and the process is looked at.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the producer may take to send what it has at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -25,11 +26,13 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 pub fn metrics() -> anyhow::Result<PrometheusHandle> {
     let handle = m::install().context("metrics")?;
     let upkeep = handle.clone();
+    let mut process = ProcessFacts::new();
     tokio::spawn(async move {
         let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
         loop {
             interval.tick().await;
             upkeep.run_upkeep();
+            process.look();
         }
     });
     Ok(handle)

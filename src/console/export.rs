@@ -11,27 +11,29 @@ use crate::config::ExportSettings;
 use crate::kafka::admin::groups::Group;
 use crate::kafka::admin::positions::Position;
 use crate::kafka::admin::topics::{Partition, Topic};
+use crate::telemetry::metrics::{Kind, Metric, metrics};
 
-/// Every family of them.
-pub const FAMILIES: &[&str] = &[
-    "kboard_export_age_seconds",
-    "kafka_brokers",
-    "kafka_broker_info",
-    "kafka_topic_partitions",
-    "kafka_topic_partition_current_offset",
-    "kafka_topic_partition_oldest_offset",
-    "kafka_topic_partition_leader",
-    "kafka_topic_partition_replicas",
-    "kafka_topic_partition_in_sync_replica",
-    "kafka_topic_partition_leader_is_preferred",
-    "kafka_topic_partition_under_replicated_partition",
-    "kafka_consumergroup_members",
-    "kafka_consumergroup_current_offset",
-    "kafka_consumergroup_lag",
-    "kafka_consumergroup_lag_seconds",
-    "kafka_consumergroup_current_offset_sum",
-    "kafka_consumergroup_lag_sum",
-];
+metrics! {
+    /// Every family of them.
+    FAMILIES;
+    AGE = Kind::Gauge, "kboard_export_age_seconds", [], "Seconds since the cluster was last seen, which the other families tell of";
+    BROKERS = Kind::Gauge, "kafka_brokers", [], "Number of Brokers in the Kafka Cluster.";
+    BROKER_INFO = Kind::Gauge, "kafka_broker_info", ["id", "address"], "Information about the Kafka Broker.";
+    PARTITIONS = Kind::Gauge, "kafka_topic_partitions", ["topic"], "Number of partitions for this Topic";
+    CURRENT_OFFSET = Kind::Gauge, "kafka_topic_partition_current_offset", ["topic", "partition"], "Current Offset of a Broker at Topic/Partition";
+    OLDEST_OFFSET = Kind::Gauge, "kafka_topic_partition_oldest_offset", ["topic", "partition"], "Oldest Offset of a Broker at Topic/Partition";
+    LEADER = Kind::Gauge, "kafka_topic_partition_leader", ["topic", "partition"], "Leader Broker ID of this Topic/Partition";
+    REPLICAS = Kind::Gauge, "kafka_topic_partition_replicas", ["topic", "partition"], "Number of Replicas for this Topic/Partition";
+    IN_SYNC = Kind::Gauge, "kafka_topic_partition_in_sync_replica", ["topic", "partition"], "Number of In-Sync Replicas for this Topic/Partition";
+    PREFERRED = Kind::Gauge, "kafka_topic_partition_leader_is_preferred", ["topic", "partition"], "1 if Topic/Partition is using the Preferred Broker";
+    UNDER_REPLICATED = Kind::Gauge, "kafka_topic_partition_under_replicated_partition", ["topic", "partition"], "1 if Topic/Partition is under Replicated";
+    MEMBERS = Kind::Gauge, "kafka_consumergroup_members", ["consumergroup"], "Amount of members in a consumer group";
+    COMMITTED = Kind::Gauge, "kafka_consumergroup_current_offset", ["consumergroup", "topic", "partition"], "Current Offset of a ConsumerGroup at Topic/Partition; -1 where it has committed none";
+    LAG = Kind::Gauge, "kafka_consumergroup_lag", ["consumergroup", "topic", "partition"], "Current Approximate Lag of a ConsumerGroup at Topic/Partition; -1 where it has committed no offset";
+    LAG_SECONDS = Kind::Gauge, "kafka_consumergroup_lag_seconds", ["consumergroup", "topic", "partition"], "Seconds for which the next record of a ConsumerGroup at Topic/Partition has waited; 0 without lag";
+    COMMITTED_SUM = Kind::Gauge, "kafka_consumergroup_current_offset_sum", ["consumergroup", "topic"], "Current Offset of a ConsumerGroup at Topic for all partitions";
+    LAG_SUM = Kind::Gauge, "kafka_consumergroup_lag_sum", ["consumergroup", "topic"], "Current Approximate Lag of a ConsumerGroup at Topic for all partitions";
+}
 
 /// The metrics in Prometheus' text format. While the cluster can't be seen, only how long ago it was; nothing before it
 /// was seen once.
@@ -42,11 +44,8 @@ pub fn text(watch: &Watch, settings: &ExportSettings) -> String {
         return text.0;
     }
     let now = now_ms();
-    text.family(
-        "kboard_export_age_seconds",
-        "Seconds since the cluster was last seen, which the other families tell of",
-    );
-    text.sample("kboard_export_age_seconds", &[], (now - snapshot.taken_at).max(0) as f64 / 1000.0);
+    text.family(AGE);
+    text.sample(AGE, &[], (now - snapshot.taken_at).max(0) as f64 / 1000.0);
     if snapshot.away.is_some() {
         return text.0;
     }
@@ -63,14 +62,16 @@ struct Text(String);
 
 impl Text {
     /// Begins a family; its samples follow.
-    fn family(&mut self, name: &str, help: &str) {
+    fn family(&mut self, Metric { name, help, .. }: Metric) {
         // Writing to a string can't fail; so below.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        self.0 += name;
-        for (place, (label, value)) in labels.iter().enumerate() {
+    /// One of its samples, with the values of its labels in their order.
+    fn sample(&mut self, metric: Metric, labels: &[&str], value: impl std::fmt::Display) {
+        debug_assert_eq!(labels.len(), metric.labels.len(), "{}", metric.name);
+        self.0 += metric.name;
+        for (place, (label, value)) in metric.labels.iter().zip(labels).enumerate() {
             self.0 += if place == 0 { "{" } else { "," };
             let _ = write!(self.0, "{label}=\"");
             for character in value.chars() {
@@ -89,41 +90,38 @@ impl Text {
 }
 
 fn brokers(text: &mut Text, snapshot: &Snapshot) {
-    text.family("kafka_brokers", "Number of Brokers in the Kafka Cluster.");
-    text.sample("kafka_brokers", &[], snapshot.brokers.len());
-    text.family("kafka_broker_info", "Information about the Kafka Broker.");
+    text.family(BROKERS);
+    text.sample(BROKERS, &[], snapshot.brokers.len());
+    text.family(BROKER_INFO);
     for broker in &snapshot.brokers {
-        text.sample("kafka_broker_info", &[("id", &broker.id.to_string()), ("address", &broker.address)], 1);
+        text.sample(BROKER_INFO, &[&broker.id.to_string(), &broker.address], 1);
     }
 }
 
 type Of<T> = fn(&T) -> Option<i64>;
 
 fn partitions(text: &mut Text, topics: &[&Topic]) {
-    text.family("kafka_topic_partitions", "Number of partitions for this Topic");
+    text.family(PARTITIONS);
     for topic in topics {
-        text.sample("kafka_topic_partitions", &[("topic", &topic.name)], topic.partitions.len());
+        text.sample(PARTITIONS, &[&topic.name], topic.partitions.len());
     }
-    let families: [(&str, &str, Of<Partition>); 7] = [
-        ("current_offset", "Current Offset of a Broker at Topic/Partition", |partition| partition.latest),
-        ("oldest_offset", "Oldest Offset of a Broker at Topic/Partition", |partition| partition.earliest),
-        ("leader", "Leader Broker ID of this Topic/Partition", |partition| partition.leader.map(i64::from)),
-        ("replicas", "Number of Replicas for this Topic/Partition", |partition| count(&partition.replicas)),
-        ("in_sync_replica", "Number of In-Sync Replicas for this Topic/Partition", |partition| count(&partition.isr)),
-        ("leader_is_preferred", "1 if Topic/Partition is using the Preferred Broker", |partition| {
+    let families: [(Metric, Of<Partition>); 7] = [
+        (CURRENT_OFFSET, |partition| partition.latest),
+        (OLDEST_OFFSET, |partition| partition.earliest),
+        (LEADER, |partition| partition.leader.map(i64::from)),
+        (REPLICAS, |partition| count(&partition.replicas)),
+        (IN_SYNC, |partition| count(&partition.isr)),
+        (PREFERRED, |partition| {
             Some((partition.leader.is_some() && partition.leader == partition.replicas.first().copied()).into())
         }),
-        ("under_replicated_partition", "1 if Topic/Partition is under Replicated", |partition| {
-            Some(partition.is_under_replicated().into())
-        }),
+        (UNDER_REPLICATED, |partition| Some(partition.is_under_replicated().into())),
     ];
-    for (name, help, value) in families {
-        let name = format!("kafka_topic_partition_{name}");
-        text.family(&name, help);
+    for (metric, value) in families {
+        text.family(metric);
         for topic in topics {
             for partition in &topic.partitions {
                 let Some(value) = value(partition) else { continue };
-                text.sample(&name, &[("topic", &topic.name), ("partition", &partition.partition.to_string())], value);
+                text.sample(metric, &[&topic.name, &partition.partition.to_string()], value);
             }
         }
     }
@@ -137,9 +135,9 @@ fn count(ids: &[i32]) -> Option<i64> {
 const NONE: i64 = -1;
 
 fn consumer_groups(text: &mut Text, groups: &[&Group], settings: &ExportSettings, now: i64) {
-    text.family("kafka_consumergroup_members", "Amount of members in a consumer group");
+    text.family(MEMBERS);
     for group in groups.iter().filter(|group| group.problem.is_none()) {
-        text.sample("kafka_consumergroup_members", &[("consumergroup", &group.group)], group.members.len());
+        text.sample(MEMBERS, &[&group.group], group.members.len());
     }
     // A topic counts as read once something of it was committed.
     let read: Vec<(&str, &str, &[Position])> = groups
@@ -152,49 +150,35 @@ fn consumer_groups(text: &mut Text, groups: &[&Group], settings: &ExportSettings
             settings.has_topic(topic) && positions.iter().any(|position| position.committed.is_some())
         })
         .collect();
-    let families: [(&str, &str, Of<Position>); 2] = [
-        ("current_offset", "Current Offset of a ConsumerGroup at Topic/Partition", |position| {
-            Some(position.committed.unwrap_or(NONE))
-        }),
-        ("lag", "Current Approximate Lag of a ConsumerGroup at Topic/Partition", |position| match position.committed {
+    let families: [(Metric, Of<Position>); 2] = [
+        (COMMITTED, |position| Some(position.committed.unwrap_or(NONE))),
+        (LAG, |position| match position.committed {
             Some(committed) => Some(position.end? - committed),
             None => position.end.map(|_| NONE),
         }),
     ];
-    for (name, help, value) in families {
-        let name = format!("kafka_consumergroup_{name}");
-        text.family(&name, help);
+    for (metric, value) in families {
+        text.family(metric);
         for (group, topic, positions) in &read {
             for position in *positions {
                 let Some(value) = value(position) else { continue };
-                let partition = position.partition.to_string();
-                let labels = [("consumergroup", *group), ("topic", *topic), ("partition", partition.as_str())];
-                text.sample(&name, &labels, value);
+                text.sample(metric, &[group, topic, &position.partition.to_string()], value);
             }
         }
     }
-    text.family(
-        "kafka_consumergroup_lag_seconds",
-        "Seconds for which the next record of a ConsumerGroup at Topic/Partition has waited; 0 without lag",
-    );
+    text.family(LAG_SECONDS);
     for (group, topic, positions) in &read {
         for position in *positions {
             let Some(seconds) = position.lag_seconds_at(now) else { continue };
-            let partition = position.partition.to_string();
-            let labels = [("consumergroup", *group), ("topic", *topic), ("partition", partition.as_str())];
-            text.sample("kafka_consumergroup_lag_seconds", &labels, seconds);
+            text.sample(LAG_SECONDS, &[group, topic, &position.partition.to_string()], seconds);
         }
     }
-    let sums: [(&str, &str, Of<Position>); 2] = [
-        ("current_offset_sum", "Current Offset of a ConsumerGroup at Topic for all partitions", |p| p.committed),
-        ("lag_sum", "Current Approximate Lag of a ConsumerGroup at Topic for all partitions", |p| p.lag),
-    ];
-    for (name, help, value) in sums {
-        let name = format!("kafka_consumergroup_{name}");
-        text.family(&name, help);
+    let sums: [(Metric, Of<Position>); 2] = [(COMMITTED_SUM, |p| p.committed), (LAG_SUM, |p| p.lag)];
+    for (metric, value) in sums {
+        text.family(metric);
         for (group, topic, positions) in &read {
             let sum: i64 = positions.iter().filter_map(value).sum();
-            text.sample(&name, &[("consumergroup", *group), ("topic", *topic)], sum);
+            text.sample(metric, &[group, topic], sum);
         }
     }
 }
@@ -281,7 +265,8 @@ mod tests {
                 assert_eq!(line.split(['{', ' ']).next(), declared.last().copied(), "{line}");
             }
         }
-        assert_eq!(declared, FAMILIES);
+        let families: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
+        assert_eq!(declared, families);
     }
 
     #[test]

@@ -39,18 +39,22 @@ const BROKER_LATENCY: &[f64] =
 /// Bytes: from a bare "hello" to the megabyte at which Kafka refuses a record.
 const SIZE: &[f64] = &[64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
 
+/// Declares metrics, and the list of them all.
 macro_rules! metrics {
-    ($($id:ident = $kind:expr, $name:literal, [$($label:literal),*], $help:literal;)*) => {
+    ($(#[$doc:meta])* $list:ident; $($id:ident = $kind:expr, $name:literal, [$($label:literal),*], $help:literal;)*) => {
         $(
             #[doc = $help]
-            pub const $id: Metric = Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help };
+            pub const $id: $crate::telemetry::metrics::Metric = $crate::telemetry::metrics::Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help };
         )*
-        /// Every metric of the program.
-        pub const ALL: &[Metric] = &[$($id),*];
+        $(#[$doc])*
+        pub const $list: &[$crate::telemetry::metrics::Metric] = &[$($id),*];
     };
 }
+pub(crate) use metrics;
 
 metrics! {
+    /// Every metric of the process.
+    ALL;
     PRODUCER_SENT = Kind::Counter, "kafka_producer_messages_sent_total", ["topic", "status"], "Records sent, by outcome (success, error)";
     PRODUCER_DURATION = Kind::Histogram(LATENCY), "kafka_producer_send_duration_seconds", ["topic"], "Seconds from handing a record to the producer until the broker acknowledged it";
     PRODUCER_SIZE = Kind::Histogram(SIZE), "kafka_producer_message_size_bytes", ["topic"], "Bytes of the records' values";
@@ -100,6 +104,19 @@ metrics! {
     BROKER_LOG_BYTES = Kind::Gauge, "kboard_broker_log_bytes", ["topic"], "Bytes of a topic's records on the embedded broker; 0 once the topic is deleted";
     BROKER_PARTITIONS = Kind::Gauge, "kboard_broker_partitions", [], "Partitions of all topics on the embedded broker";
     BROKER_GROUPS = Kind::Gauge, "kboard_broker_groups", ["state"], "Consumer groups on the embedded broker, by Kafka's name of their state";
+    BUILD_INFO = Kind::Gauge, "kboard_build_info", ["version"], "1, with the version of this build";
+    PROCESS_CPU = Kind::Counter, "process_cpu_seconds_total", [], "Whole seconds of processor time that the process has used, in user and system mode";
+    PROCESS_MEMORY = Kind::Gauge, "process_resident_memory_bytes", [], "Bytes of memory that the process holds";
+    PROCESS_VIRTUAL = Kind::Gauge, "process_virtual_memory_bytes", [], "Bytes of address space that the process has reserved";
+    PROCESS_VIRTUAL_MAX = Kind::Gauge, "process_virtual_memory_max_bytes", [], "Bytes of address space that the process may reserve";
+    PROCESS_FILES = Kind::Gauge, "process_open_fds", [], "Open file descriptors, connections included";
+    PROCESS_FILES_MAX = Kind::Gauge, "process_max_fds", [], "File descriptors that the process may open";
+    PROCESS_START = Kind::Gauge, "process_start_time_seconds", [], "When the process was started, in seconds since the epoch";
+    PROCESS_THREADS = Kind::Gauge, "process_threads", [], "Threads of the process";
+    TOKIO_WORKERS = Kind::Gauge, "tokio_workers", [], "Threads that run the asynchronous tasks";
+    TOKIO_TASKS = Kind::Gauge, "tokio_alive_tasks", [], "Tasks that have not ended";
+    TOKIO_QUEUE = Kind::Gauge, "tokio_global_queue_depth", [], "Tasks that wait for any worker";
+    TOKIO_BUSY = Kind::Gauge, "tokio_busy_ratio", [], "Share of the last seconds that the workers have spent on tasks, from 0 to 1";
 }
 
 /// Makes the process's recorder and returns the handle that renders a scrape.

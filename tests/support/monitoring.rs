@@ -32,7 +32,7 @@ pub fn alerts() -> Vec<(String, Yaml)> {
 /// Fails unless kboard exports every metric that `expression` names.
 pub fn asks_for_what_exists(place: &str, expression: &str) {
     let declared = metrics::ALL.iter().map(|metric| metric.name);
-    let known: BTreeSet<&str> = declared.chain(export::FAMILIES.iter().copied()).collect();
+    let known: BTreeSet<&str> = declared.chain(export::FAMILIES.iter().map(|metric| metric.name)).collect();
     let name = Regex::new(r"\b(?:kafka|kboard|redis|http|sse|process|tokio)_[a-z_]+").unwrap();
     let suffix = Regex::new("_(bucket|sum|count)$").unwrap();
     for found in name.find_iter(expression) {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Switches;
 use crate::apps::Prefix;
+use crate::clock::now_ms;
 use crate::redis::{Redis, RedisError};
 use crate::telemetry::seldom::Seldom;
 
@@ -35,7 +36,7 @@ impl LiveSwitches {
         live.refresh(&redis, &prefix).await;
         let following = live.clone();
         tokio::spawn(async move {
-            while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+            while shutdown.run_until_cancelled(tokio::time::sleep(until_next(now_ms()))).await.is_some() {
                 following.refresh(&redis, &prefix).await;
             }
         });
@@ -60,6 +61,12 @@ impl LiveSwitches {
             Err(error) => UNREADABLE.warn("the switches of the orders can't be read", &error),
         }
     }
+}
+
+/// How long it is until they are read again: all services of a process read them at the same moment, and wake it once.
+fn until_next(now_ms: i64) -> Duration {
+    let every = EVERY.as_millis() as i64;
+    Duration::from_millis((every - now_ms.rem_euclid(every)).unsigned_abs())
 }
 
 /// The settings in Redis, or the default ones if there are none; or why what is there are no settings.
