@@ -10,7 +10,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## the optimised executable, target/release/kboard
@@ -42,6 +42,10 @@ bench: ## the load programs behind the figures in the README
 .PHONY: fuzz
 fuzz: ## every fuzz target for a minute, on nightly: make fuzz ARGS='recovery 600'
 	fuzz/run.sh $(ARGS)
+
+.PHONY: dashboards
+dashboards: ## grafana/dashboards, from grafana/source
+	node grafana/generate.mjs
 
 .PHONY: lint
 lint: ## formatting, clippy with warnings as errors, shell scripts, monitoring files

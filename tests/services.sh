@@ -21,6 +21,8 @@
 #   KBOARD_TEST_REDIS_SERVER  the redis-server executable, for the same
 #   KBOARD_TEST_CHROMIUM      the browser
 #   KBOARD_TEST_FAKETIME      the library that makes a process's clock jump
+#   KBOARD_TEST_PROMETHEUS    the prometheus executable, for tests that start one
+#   KBOARD_TEST_ALERTMANAGER  the alertmanager executable, for the same
 #   KBOARD_TEST_CLIENTS       where other people's clients are built, for tests/clients
 #   KBOARD_TEST_DIR           where the servers' logs are, and where tests put those of their own servers
 set -euo pipefail
@@ -63,6 +65,9 @@ faketime_path() {
     return 1
 }
 
+# Debian calls it after Prometheus.
+alertmanager_path() { command -v prometheus-alertmanager || command -v alertmanager; }
+
 # The major version that "$@" tells, or 0.
 major() { "$@" 2>&1 | sed -n 's/[^0-9]*\([0-9]\{1,\}\).*/\1/p;q' | grep . || echo 0; }
 
@@ -84,8 +89,8 @@ missing_packages() {
     have redis-server && have redis-cli || echo redis-server
     have kcat || echo kcat
     [ "$ONLY" != servers ] || return 0
-    have promtool || echo prometheus
-    have amtool || echo prometheus-alertmanager
+    have promtool && have prometheus || echo prometheus
+    have amtool && alertmanager_path >/dev/null || echo prometheus-alertmanager
     have go || echo golang-go
     python3 -c 'import ensurepip, venv' 2>/dev/null || { echo python3; echo python3-venv; }
     have node && [ "$(major node --version)" -ge 18 ] || echo nodejs
@@ -351,6 +356,8 @@ export KBOARD_TEST_KAFKA_LIBS=$LIBS
 export KBOARD_TEST_REDIS_SERVER=$(command -v redis-server)
 export KBOARD_TEST_CHROMIUM=$(chromium_path || true)
 export KBOARD_TEST_FAKETIME=$(faketime_path || true)
+export KBOARD_TEST_PROMETHEUS=$(command -v prometheus || true)
+export KBOARD_TEST_ALERTMANAGER=$(alertmanager_path || true)
 export KBOARD_TEST_CLIENTS=$CLIENTS
 export KBOARD_TEST_DIR=$dir
 ENV

@@ -10,6 +10,8 @@
 //! - [`chance`]: random moments that can be repeated; [`clock`]: a clock that jumps
 //! - [`wire`]: Kafka's protocol by hand; [`traffic`]: producers and groups that speak it, and what they were told
 //! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
+//! - [`monitoring`], [`grafana`]: the files that scrape and show kboard; [`prometheus`]: the servers that read them;
+//!   [`webhook`]: who is told
 //! - [`process`]: what all the servers have in common: a directory, a log, a pid, an end
 //!
 //! Nothing sleeps for a guessed time: tests wait for conditions with [`eventually`]. Every process ends with its test,
@@ -23,12 +25,15 @@ pub mod chance;
 pub mod clock;
 pub mod console;
 pub mod embedded;
+pub mod grafana;
 pub mod kboard;
 pub mod ledger;
 pub mod load;
+pub mod monitoring;
 pub mod orders;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod redis;
 pub mod services;
 pub mod sse;
@@ -36,6 +41,7 @@ pub mod stack;
 pub mod till;
 pub mod tools;
 pub mod traffic;
+pub mod webhook;
 pub mod wire;
 
 use std::future::Future;
@@ -49,9 +55,11 @@ pub use embedded::Embedded;
 pub use kboard::Kboard;
 pub use ledger::Ledger;
 pub use load::Load;
+pub use prometheus::{Alertmanager, Prometheus};
 pub use redis::RedisServer;
 pub use sse::SseClient;
 pub use stack::Stack;
+pub use webhook::Webhook;
 
 /// Between two looks at a condition: short beside anything that is awaited, long beside what a look costs.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

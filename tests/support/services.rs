@@ -32,6 +32,16 @@ pub fn redis_server() -> PathBuf {
     provided("KBOARD_TEST_REDIS_SERVER").into()
 }
 
+/// The `prometheus` executable.
+pub fn prometheus() -> PathBuf {
+    provided("KBOARD_TEST_PROMETHEUS").into()
+}
+
+/// The `alertmanager` executable.
+pub fn alertmanager() -> PathBuf {
+    provided("KBOARD_TEST_ALERTMANAGER").into()
+}
+
 /// Whether servers of a test's own are kboard's embedded ones rather than real ones.
 pub fn are_embedded() -> bool {
     std::env::var("KBOARD_TEST_SERVERS").is_ok_and(|servers| servers == "embedded")
