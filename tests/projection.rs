@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kboard::config::RedisSettings;
-use kboard::redis::window::{Applied, Entry, Place, Run, Snapshot, Stands};
+use kboard::redis::window::{Applied, Entry, Logged, Place, Run, Snapshot, Stands};
 use kboard::redis::{Redis, Window};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -55,7 +55,8 @@ fn once(p: i32, offset: i64, key: &str) -> Entry {
 /// A run of partition `p` from offset `from`, as a consumer hands it over that believes the state to stand at
 /// `expected`.
 fn run(p: i32, expected: Option<i64>, from: i64, entries: &[Entry]) -> Run<'_> {
-    let entries: Vec<_> = (from..).zip(entries).map(|(offset, entry)| (offset, offset, entry)).collect();
+    let logged = |(offset, entry)| Logged { offset, timestamp: offset, entry, trace: None };
+    let entries: Vec<_> = (from..).zip(entries).map(logged).collect();
     Run { partition: format!("t:{p}"), expected, next: from + entries.len() as i64, entries }
 }
 
@@ -114,7 +115,7 @@ async fn partitions_are_merged_by_time_in_one_batch() {
     let (left, right) = ([entry(0, 0), entry(0, 1)], [entry(1, 0), entry(1, 1)]);
     let at = |times: [i64; 2], p: i32, entries| {
         let mut run = run(p, None, 0, entries);
-        run.entries.iter_mut().zip(times).for_each(|(entry, time)| entry.1 = time);
+        run.entries.iter_mut().zip(times).for_each(|(logged, time)| logged.timestamp = time);
         run
     };
     window.apply(&[at([10, 40], 0, &left), at([20, 30], 1, &right)], NOW).await.unwrap();
@@ -198,7 +199,7 @@ async fn an_idempotency_key_counts_once_a_day_in_whatever_batch_it_comes() {
 
 /// The same run, written so many milliseconds later.
 fn later(by: i64, mut run: Run<'_>) -> Run<'_> {
-    run.entries.iter_mut().for_each(|(_, time, _)| *time += by);
+    run.entries.iter_mut().for_each(|logged| logged.timestamp += by);
     run
 }
 

@@ -19,6 +19,7 @@ mod settings;
 mod shutdown;
 mod start;
 mod topics;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ enum Command {
     Topics(topics::Args),
     Groups(groups::Args),
     Replay(replay::Args),
+    Trace(trace::Args),
     Reset(reset::Args),
     Broker(broker::Args),
     Health(health::Args),
@@ -99,6 +101,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
             Command::Topics(args) => topics::run(&args, &settings).await,
             Command::Groups(args) => groups::run(&args, &settings).await,
             Command::Replay(args) => replay::run(&args, &settings).await,
+            Command::Trace(args) => trace::run(&args, &settings).await,
             Command::Reset(args) => reset::run(&args, &settings).await,
             Command::Broker(args) => broker::run(&args, &settings).await,
             Command::Health(args) => health::run(&args).await,

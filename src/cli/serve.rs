@@ -46,6 +46,7 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
     let stop = shutdown::on_signal()?;
     let listener = listen::bind(settings.listen, "--listen").await?;
     let metrics = start::metrics()?;
+    let traces = start::traces(settings)?;
     let mut settings = settings.clone();
     // Only apps keep anything there.
     settings.embedded.redis &= !apps.is_empty();
@@ -59,7 +60,11 @@ pub async fn run(args: &Args, settings: &Settings) -> anyhow::Result<Status> {
         }
         serve(args, &apps, &settings, listener, metrics, &stop).await
     };
-    embedded.support(serving, &stop).await.map(|()| Status::Success)
+    let served = embedded.support(serving, &stop).await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
+    served.map(|()| Status::Success)
 }
 
 fn selected(settings: &Settings) -> anyhow::Result<Vec<&'static App>> {

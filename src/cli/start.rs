@@ -15,6 +15,8 @@ use crate::kafka::{Cluster, KafkaError, Producer};
 use crate::redis::{Redis, RedisError, facts};
 use crate::telemetry::metrics as m;
 use crate::telemetry::process::ProcessFacts;
+use crate::telemetry::trace;
+use crate::telemetry::trace::export::Exporter;
 use crate::web::Part;
 
 /// How often histograms are drained, so that they don't grow between scrapes, and the process is looked at.
@@ -36,6 +38,11 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
         }
     });
     Ok(handle)
+}
+
+/// Tells of traces from now on, if there is anybody to tell.
+pub fn traces(settings: &Settings) -> anyhow::Result<Option<Exporter>> {
+    trace::start(&settings.traces).context("--otlp-endpoint")
 }
 
 /// A connection is a file descriptor: the soft limit of 1,024 that most systems set would be the limit of viewers.

@@ -6,6 +6,7 @@
 pub mod sources;
 pub mod table;
 pub mod tls;
+mod traces;
 mod values;
 
 use std::net::{SocketAddr, SocketAddrV4};
@@ -17,6 +18,7 @@ use sources::{Resolved, Source};
 use values::Values;
 
 use crate::listen::reachable;
+pub use traces::TraceSettings;
 pub use values::{display_value, masked_url, parse_duration};
 
 /// Why the settings can't be used; every message names the setting and who set it.
@@ -236,6 +238,8 @@ pub struct Settings {
     pub export: ExportSettings,
     /// Where a consumer process, or `broker`, shows its metrics.
     pub metrics_listen: SocketAddr,
+    /// Where traces go.
+    pub traces: TraceSettings,
     /// Put before the names of the apps' topics and groups.
     pub topic_prefix: String,
     /// How topics are created.
@@ -281,6 +285,7 @@ impl Settings {
                 groups: values.parse("export-groups", "a regular expression, such as ^billing")?,
             },
             metrics_listen: values.required("metrics-listen", "an address and port, such as 127.0.0.1:9091")?,
+            traces: TraceSettings::read(&values)?,
             topic_prefix: values.text("topic-prefix").unwrap_or_default(),
             topics: TopicDefaults {
                 replication_factor: values.parse("replication-factor", "a whole number from 1 up")?,
@@ -530,6 +535,10 @@ mod tests {
             ("listen", "3000"),
             ("replication-factor", "x"),
             ("log-format", "xml"),
+            ("otlp-endpoint", "127.0.0.1:4318"),
+            ("otlp-endpoint", "grpc://collector:4317"),
+            ("otlp-sample", "2"),
+            ("otlp-sample", "all"),
         ] {
             let tls = match key {
                 "kafka-tls" => value,

@@ -131,6 +131,18 @@ pub const SETTINGS: &[Setting] = &[
         "Where `consume --group` of an app, and `broker`, show their metrics and health",
     ),
     Setting::new(
+        "otlp-endpoint",
+        None,
+        "URL",
+        "Where traces go over OTLP/HTTP: the base address of an OpenTelemetry collector, Tempo or Jaeger, such as http://127.0.0.1:4318; nowhere when unset",
+    ),
+    Setting::new(
+        "otlp-sample",
+        Some("1"),
+        "0..1",
+        "How many of the traces that begin here are recorded, from 0 (none) to 1 (all); of the others, those whose caller records them",
+    ),
+    Setting::new(
         "topic-prefix",
         Some(""),
         "PREFIX",

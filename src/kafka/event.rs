@@ -1,7 +1,8 @@
 //! Events: identifiers, the headers that travel with every record, and the trace they belong to.
 
 use bytes::Bytes;
-use uuid::Uuid;
+
+use crate::telemetry::trace::{Current, TraceContext};
 
 /// Identifies the event; a UUIDv7.
 pub const EVENT_ID: &str = "x-event-id";
@@ -33,54 +34,6 @@ const TRACE_ID_IN_HEADER: std::ops::Range<usize> = 3..35;
 
 /// Headers of a record, in order.
 pub type Headers = Vec<(String, Option<Bytes>)>;
-
-/// A trace context: the trace and the span that an event was made in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceContext {
-    /// The trace; not zero.
-    pub trace_id: u128,
-    /// The span; not zero.
-    pub span_id: u64,
-    /// Whether the caller records the trace.
-    pub sampled: bool,
-}
-
-impl TraceContext {
-    /// A new trace, for a request that brought none.
-    pub fn random() -> Self {
-        Self { trace_id: Uuid::new_v4().as_u128().max(1), span_id: random_span(), sampled: false }
-    }
-
-    /// Reads a `traceparent` header of version 00; `None` when it isn't one, as the standard asks.
-    pub fn parse(header: &str) -> Option<Self> {
-        let mut parts = header.split('-');
-        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let hex = |text: &str, len: usize| {
-            text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        };
-        if version != "00" || parts.next().is_some() || !hex(trace, 32) || !hex(span, 16) || !hex(flags, 2) {
-            return None;
-        }
-        let trace_id = u128::from_str_radix(trace, 16).ok().filter(|&id| id != 0)?;
-        let span_id = u64::from_str_radix(span, 16).ok().filter(|&id| id != 0)?;
-        let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-        Some(Self { trace_id, span_id, sampled })
-    }
-
-    /// The same trace, seen from a new span.
-    pub fn child(self) -> Self {
-        Self { span_id: random_span(), ..self }
-    }
-
-    /// The `traceparent` header.
-    pub fn header(&self) -> String {
-        format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
-    }
-}
-
-fn random_span() -> u64 {
-    (Uuid::new_v4().as_u128() as u64).max(1)
-}
 
 /// What a record says about itself, beside its value.
 #[derive(Clone, Debug)]
@@ -122,18 +75,20 @@ pub fn header_str<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     std::str::from_utf8(value.as_ref()?).ok()
 }
 
+/// The trace that a record with these headers belongs to, and the span that it was sent in.
+pub fn trace_of(headers: &Headers) -> Option<TraceContext> {
+    header_str(headers, TRACEPARENT).and_then(TraceContext::parse)
+}
+
+/// What work on a record with these headers belongs to, in the span `context`; without one, in that which sent the record.
+pub fn work_on(headers: &Headers, context: Option<TraceContext>) -> Current {
+    let correlation = headers.iter().find(|(name, _)| name == CORRELATION_ID).and_then(|(_, value)| value.clone());
+    Current::new(context.or_else(|| trace_of(headers))).of(correlation)
+}
+
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn a_trace_context_survives_its_header() {
-        let context = TraceContext::random();
-        assert_eq!(TraceContext::parse(&context.header()), Some(context));
-        assert_eq!(context.child().trace_id, context.trace_id);
-    }
 
     #[test]
     fn an_event_carries_what_identifies_it() {
@@ -146,23 +101,8 @@ mod tests {
         assert_eq!((header(EVENT_ID), header(EVENT_TYPE), header(EVENT_VERSION)), ("the id", "Posted", "1"));
         assert_eq!((header(CORRELATION_ID), header(SOURCE), header(TIMESTAMP)), ("the id", "kboard", "1700"));
         assert_eq!(header(TRACE_ID), format!("{:032x}", trace.trace_id));
-        assert_eq!(TraceContext::parse(header(TRACEPARENT)), Some(trace));
-    }
-
-    #[test]
-    fn a_malformed_traceparent_is_no_trace() {
-        let zeros = format!("00-{}-{}-01", "0".repeat(32), "0".repeat(16));
-        for header in ["", "00", "00-xyz-abc-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &zeros] {
-            assert_eq!(TraceContext::parse(header), None, "{header}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_header_makes_parsing_panic(header in "00-[0-9a-f-]{0,60}|.{0,60}") {
-            if let Some(context) = TraceContext::parse(&header) {
-                prop_assert_eq!(TraceContext::parse(&context.header()), Some(context));
-            }
-        }
+        assert_eq!(trace_of(&headers), Some(trace));
+        let work = work_on(&headers, None);
+        assert_eq!((work.context, work.correlation.into_inner()), (Some(trace), Some(id)));
     }
 }

@@ -16,6 +16,7 @@
 //! - [`reader`]: reads topics to show them.
 //! - [`record_json`]: a record as a line of JSON, written and read.
 //! - [`replay`]: rebuilding a state from the log.
+//! - [`traces`]: the spans of records.
 //! - [`wire`]: the protocol, for [`fetch`].
 
 pub mod admin;
@@ -34,8 +35,10 @@ pub mod producer;
 pub mod reader;
 pub mod record_json;
 pub mod replay;
+mod traces;
 pub mod wire;
 
 pub use cluster::Cluster;
 pub use error::KafkaError;
 pub use producer::{Outgoing, Producer};
+pub use traces::Processing;

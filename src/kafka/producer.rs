@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use krafka::producer::Acks;
+use krafka::producer::{Acks, RecordMetadata};
 use krafka::{CloseOptions, KrafkaError, Record};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::event::Headers;
+use super::traces::Sending;
 use super::{Cluster, KafkaError};
 use crate::telemetry::instruments::ProducerInstruments;
 use crate::telemetry::metrics as m;
@@ -104,35 +105,21 @@ impl Producer {
         &self,
         record: Outgoing,
     ) -> Result<impl Future<Output = Result<(), KafkaError>> + Send + use<>, KafkaError> {
-        let started = Instant::now();
-        let bytes = record.value.as_ref().map_or(0, Bytes::len);
-        let topic = record.topic.clone();
-        let instruments = self.instruments.get(&topic).cloned();
-        let failed = {
-            let instruments = instruments.clone();
-            move |source: KrafkaError| {
-                instruments.inspect(|instruments| instruments.failed(error_type(&source)));
-                KafkaError::Request { what: format!("write to {topic}"), source }
-            }
-        };
-        let patience = move || DELIVERY_TIMEOUT.saturating_sub(started.elapsed());
-        let enqueued = match tokio::time::timeout(patience(), self.inner.enqueue(into_record(record))).await {
-            Ok(enqueued) => enqueued,
-            Err(_) => Err(KrafkaError::timeout("delivery")),
-        };
-        let delivery = match enqueued {
-            Ok(delivery) => delivery,
-            Err(error) => return Err(failed(error)),
+        let delivery = Delivery::begin(&record, self.instruments.get(&record.topic).cloned());
+        let enqueued = tokio::time::timeout(delivery.patience(), self.inner.enqueue(into_record(record))).await;
+        let acknowledged = match enqueued.unwrap_or_else(|_| Err(KrafkaError::timeout("delivery"))) {
+            Ok(acknowledged) => acknowledged,
+            Err(error) => return Err(delivery.failed(error)),
         };
         self.queued.notify_one();
         Ok(async move {
-            match tokio::time::timeout(patience(), delivery).await {
-                Ok(Ok(_)) => {
-                    instruments.inspect(|instruments| instruments.sent(started.elapsed(), bytes));
+            match tokio::time::timeout(delivery.patience(), acknowledged).await {
+                Ok(Ok(placed)) => {
+                    delivery.arrived(&placed);
                     Ok(())
                 }
-                Ok(Err(error)) => Err(failed(error)),
-                Err(_) => Err(failed(KrafkaError::timeout("delivery"))),
+                Ok(Err(error)) => Err(delivery.failed(error)),
+                Err(_) => Err(delivery.failed(KrafkaError::timeout("delivery"))),
             }
         })
     }
@@ -142,6 +129,45 @@ impl Producer {
         if let Err(error) = self.inner.close_with(CloseOptions::new().timeout(timeout)).await {
             tracing::warn!(%error, "the producer did not end in order");
         }
+    }
+}
+
+/// A record on its way, of which is told how that ends.
+struct Delivery {
+    topic: String,
+    bytes: usize,
+    started: Instant,
+    instruments: Option<Arc<ProducerInstruments>>,
+    sending: Option<Sending>,
+}
+
+impl Delivery {
+    fn begin(record: &Outgoing, instruments: Option<Arc<ProducerInstruments>>) -> Self {
+        Self {
+            topic: record.topic.clone(),
+            bytes: record.value.as_ref().map_or(0, Bytes::len),
+            started: Instant::now(),
+            instruments,
+            sending: Sending::of(record),
+        }
+    }
+
+    /// How long it may still take.
+    fn patience(&self) -> Duration {
+        DELIVERY_TIMEOUT.saturating_sub(self.started.elapsed())
+    }
+
+    fn arrived(self, placed: &RecordMetadata) {
+        let took = self.started.elapsed();
+        self.instruments.inspect(|instruments| instruments.sent(took, self.bytes));
+        self.sending.inspect(|sending| sending.ended(took, Ok((placed.partition, placed.offset))));
+    }
+
+    fn failed(self, source: KrafkaError) -> KafkaError {
+        let kind = error_type(&source);
+        self.instruments.inspect(|instruments| instruments.failed(kind));
+        self.sending.inspect(|sending| sending.ended(self.started.elapsed(), Err((kind, source.to_string()))));
+        KafkaError::Request { what: format!("write to {}", self.topic), source }
     }
 }
 

@@ -18,10 +18,11 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{self, EventId};
+use super::frame::{self, Announced, EventId};
 use crate::backoff::Backoff;
 use crate::redis::{RedisError, Window};
 use crate::telemetry::metrics as m;
+use crate::telemetry::trace::{self, Kind, Span, TraceContext};
 
 /// Events a viewer may be behind before it is cut off.
 const QUEUE: usize = 1_024;
@@ -52,6 +53,8 @@ struct Shared {
     events: broadcast::Sender<Event>,
     length: usize,
     size: Gauge,
+    /// Where messages are announced.
+    channel: String,
 }
 
 /// What the feed knows of the projection.
@@ -93,7 +96,8 @@ impl Feed {
         let (messages, reconnects) = (subscriber.message_rx(), subscriber.reconnect_rx());
         subscribe(subscriber, &window).await?;
         gauge!(m::REDIS_SUBSCRIPTIONS.name).increment(2.0);
-        let shared = Shared { state: Mutex::default(), events: broadcast::channel(QUEUE).0, length, size };
+        let (state, events, channel) = (Mutex::default(), broadcast::channel(QUEUE).0, window.channel().to_owned());
+        let shared = Shared { state, events, length, size, channel };
         let feed = Self { shared: Arc::new(shared) };
         feed.resync(&window).await?;
         let follower =
@@ -136,13 +140,18 @@ impl Feed {
 
     /// Takes an announced message; `false` when it is not the next one.
     fn take(&self, json: &[u8]) -> bool {
-        let Some(seq) = frame::seq_of(json) else { return false };
+        let Some(announced) = Announced::read(json) else { return false };
+        let (seq, started) = (announced.seq, Instant::now());
         let mut state = self.state();
         if seq == state.seq + 1 && !state.epoch.is_empty() {
-            let encoded = frame::message(&state.epoch, seq, json);
+            let encoded = announced.frame(&state.epoch);
             state.push(encoded.clone(), self.shared.length);
             // Sent under the lock, so that who subscribes sees each message once. Nobody listening is no error.
-            let _ = self.shared.events.send(Event::Message(encoded));
+            let viewers = self.shared.events.send(Event::Message(encoded)).unwrap_or(0);
+            drop(state);
+            if let Some(work) = announced.trace {
+                self.trace(work, seq, viewers, started.elapsed());
+            }
             return true;
         }
         // Announced before the window was read: the same message stands in the ring.
@@ -150,8 +159,20 @@ impl Feed {
         behind.is_some_and(|behind| {
             let index = state.ring.len().checked_sub(behind + 1);
             let known = index.and_then(|index| state.ring.get(index));
-            known.is_some_and(|known| *known == frame::message(&state.epoch, seq, json))
+            known.is_some_and(|known| *known == announced.frame(&state.epoch))
         })
+    }
+
+    /// Tells that a message was handed to so many viewers at once, which follows from `work`. Each of them writes it out by
+    /// itself, and nothing is told of that.
+    fn trace(&self, work: TraceContext, seq: u64, viewers: usize, took: Duration) {
+        let context = work.child();
+        trace::tell(&context, || {
+            Span::ended(Kind::Producer, format!("stream {}", self.shared.channel), context, took)
+                .under(Some(work.span_id))
+                .with("kboard.seq", i64::try_from(seq).unwrap_or(i64::MAX))
+                .with("kboard.viewers", viewers)
+        });
     }
 
     /// Reads the window and brings the viewers up to date; how many messages nobody had announced.
@@ -159,7 +180,7 @@ impl Feed {
         let snapshot = window.snapshot().await?;
         self.shared.size.set(snapshot.members.len() as f64);
         let frames: VecDeque<Bytes> = (snapshot.members.iter().rev())
-            .filter_map(|json| Some(frame::message(&snapshot.epoch, frame::seq_of(json)?, json)))
+            .filter_map(|json| Some(Announced::read(json)?.frame(&snapshot.epoch)))
             .collect();
         let mut state = self.state();
         if state.epoch.is_empty() && snapshot.seq == frames.len() as u64 {

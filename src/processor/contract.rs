@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::retry::record::group_of;
+use super::step::Cause;
 use crate::kafka::Outgoing;
+use crate::telemetry::trace::TraceContext;
 
 /// One service: it consumes events, keeps a state under each key, and emits events of its own.
 ///
@@ -67,9 +69,14 @@ pub trait Processor: Send + Sync + 'static {
         None
     }
 
+    /// The trace in which is seen what becomes of `key` when it was woken: that of what it has waited for since, if it is known.
+    fn waited(&self, _key: &str, _state: &Self::State) -> Option<TraceContext> {
+        None
+    }
+
     /// Told after a changed state of `key` has been written. What is done here may be missed, if the process ends just before,
-    /// and is not done twice for one change: a line of the log.
-    fn written(&self, _key: &str, _state: &Self::State) {}
+    /// and is not done twice for one change: a line of the log, which `cause` gives its trace and its correlation.
+    fn written(&self, _key: &str, _state: &Self::State, _cause: &Cause) {}
 
     /// How long the state of `key` is kept after its last change; `None` is for ever.
     fn lifetime(&self, key: &str, state: &Self::State) -> Option<Duration>;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use krafka::consumer::TopicPartition;
 use rand::RngExt;
@@ -77,6 +77,7 @@ impl<P: Processor> ProcessorHandler<P> {
         let mut stands: Vec<Option<i64>> = runs.iter().map(|run| run.expected).collect();
         let mut known = Known::<P>::new();
         for attempt in 0..ATTEMPTS {
+            let started = Instant::now();
             let inputs = events(runs, &stands);
             let now = now_ms();
             self.load(&space, inputs.iter().flat_map(|input| &input.keys), now, &mut known).await?;
@@ -88,7 +89,7 @@ impl<P: Processor> ProcessorHandler<P> {
             match self.commit(&space, &moves, &changes).await? {
                 Committed::Done => {
                     self.live().stands.extend(moves.into_iter().map(|moved| (moved.partition, moved.to)));
-                    self.committed(changes);
+                    self.committed(changes, started);
                     return Ok(());
                 }
                 Committed::Fenced => return Err(ApplyError::Fenced),
@@ -126,7 +127,7 @@ impl<P: Processor> ProcessorHandler<P> {
         };
         let mut known = Known::<P>::new();
         for attempt in 0..ATTEMPTS {
-            let now = now_ms();
+            let (now, started) = (now_ms(), Instant::now());
             self.load(space, woken.iter().map(|(key, _)| key), now, &mut known).await?;
             let needed = self.needed(woken.iter().map(|(key, _)| key), &known);
             self.load(space, &needed, now, &mut known).await?;
@@ -134,7 +135,7 @@ impl<P: Processor> ProcessorHandler<P> {
             let changes = self.step(&batch, &known, now);
             match self.commit(space, &stay, &changes).await? {
                 Committed::Done => {
-                    self.committed(changes);
+                    self.committed(changes, started);
                     return Ok(());
                 }
                 Committed::Fenced => return Err(ApplyError::Fenced),
@@ -183,14 +184,17 @@ impl<P: Processor> ProcessorHandler<P> {
         committed.map_err(unavailable)
     }
 
-    /// After a batch was written: what it emits is sent, and what it asked for is remembered.
-    fn committed(&self, changes: Changes<P::State>) {
+    /// After a batch was written, which was begun at `started`: what it emits is sent, and what it asked for is remembered.
+    fn committed(&self, changes: Changes<P::State>, started: Instant) {
         let first = changes.writes.iter().filter_map(|write| Some(write.stored.wake.as_ref()?.at)).min();
         if let Some(first) = first {
             self.shared.next_wake.fetch_min(first, Ordering::AcqRel);
         }
         for write in changes.writes.iter().filter(|write| write.is_new) {
-            self.shared.processor.written(&write.key, &write.stored.state);
+            self.shared.processor.written(&write.key, &write.stored.state, &write.cause);
+        }
+        for step in changes.steps {
+            step.tell(&self.shared.group, started.elapsed());
         }
         let instruments = &self.shared.instruments;
         instruments.retries.increment(changes.failures.retried);

@@ -123,6 +123,7 @@ impl<P: Processor> Service<P> {
             home: home.clone(),
             id: format!("{next:020}:letter:{number}"),
             record,
+            step: None,
         };
         changes.emissions.extend(letters.into_iter().enumerate().map(letter));
         Pending { changes, moved: Some(((topic.to_owned(), partition), stands, next)) }

@@ -46,6 +46,7 @@ use handler::ProcessorHandler;
 
 pub use contract::{Decision, Failure, Index, Moment, Processor, States};
 pub use retry::Retry;
+pub use step::Cause;
 pub use view::View;
 
 /// What a processor works with. Topics are named in full, prefix included.

@@ -16,6 +16,7 @@ use crate::config::tls::TlsError;
 use crate::config::{RedisSettings, Tls, masked_url, tls};
 use crate::telemetry::instruments::RedisInstruments;
 use crate::telemetry::metrics as m;
+use crate::telemetry::trace::{self, Kind, Span, current};
 
 /// How long a command may take before the caller hears that Redis is away.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -148,7 +149,25 @@ impl Call {
         let started = Instant::now();
         let result = self.script.evalsha_with_reload(&redis.client, keys, args).await;
         self.instruments.ended(started.elapsed(), result.is_ok());
+        self.trace(started.elapsed(), result.as_ref().err());
         result.map_err(|source| RedisError::Command { operation: self.operation, source })
+    }
+}
+
+impl Call {
+    /// Tells of a run, as a part of the work at hand: of a batch, in the trace of its first record.
+    fn trace(&self, took: Duration, error: Option<&fred::error::Error>) {
+        let Some(work) = current::current().filter(trace::is_recorded) else { return };
+        let context = work.child();
+        trace::tell(&context, || {
+            Span::ended(Kind::Client, format!("EVALSHA {}", self.operation), context, took)
+                .under(Some(work.span_id))
+                .linked(current::with(|work| work.links.clone()).unwrap_or_default())
+                .with("db.system.name", "redis")
+                .with("db.operation.name", "EVALSHA")
+                .with("db.stored_procedure.name", self.operation)
+                .failed(error.map(|error| (error.kind().to_str(), error.to_string())))
+        });
     }
 }
 

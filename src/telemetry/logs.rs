@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::json::JsonLines;
 use crate::config::{LogFormat, Settings};
 
 /// Libraries whose own news is ours to tell. The clients report each lost connection as an error, without saying which or
@@ -22,7 +23,7 @@ pub fn start(settings: &Settings) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let registry = tracing_subscriber::registry().with(filter);
     match settings.log_format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
+        LogFormat::Json => registry.with(lines.event_format(JsonLines)).try_init()?,
         LogFormat::Text => registry.with(lines.compact().with_ansi(std::io::stderr().is_terminal())).try_init()?,
     }
     Ok(())

@@ -97,6 +97,8 @@ metrics! {
     SSE_CONNECTIONS = Kind::Counter, "sse_connections_total", ["status"], "Streams by how they began or ended (opened, closed, dropped)";
     SSE_MESSAGES = Kind::Counter, "sse_messages_sent_total", ["type"], "Events written to viewers, by type (connected, message, reset, keepalive)";
     SSE_ERRORS = Kind::Counter, "sse_errors_total", ["error_type"], "Streams that were cut off, by reason";
+    SPANS_EXPORTED = Kind::Counter, "kboard_spans_exported_total", [], "Spans that the OTLP endpoint took";
+    SPANS_DROPPED = Kind::Counter, "kboard_spans_dropped_total", ["reason"], "Spans that nobody will see, by reason (queue_full, unreachable, refused)";
     BROKER_REQUESTS = Kind::Counter, "kboard_broker_requests_total", ["api", "error"], "Requests that the embedded broker answered, by API and the first error in the answer (none if there is none)";
     BROKER_DURATION = Kind::Histogram(BROKER_LATENCY), "kboard_broker_request_duration_seconds", ["api"], "Seconds from a request's last byte until its answer was ready, waiting for records or members included";
     BROKER_MALFORMED = Kind::Counter, "kboard_broker_malformed_requests_total", [], "Connections closed because of a request that can't be understood";

@@ -15,14 +15,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use warp::Filter;
-use warp::http::header::{ALLOW, HeaderName, HeaderValue};
+use warp::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
+use super::headers::text;
 use super::routes::template_of;
 use super::{Routes, reply};
+use crate::kafka::event::TRACEPARENT;
 use crate::listen::{self, Accepted};
 use crate::telemetry::instruments::HttpInstruments;
+use crate::telemetry::trace::{self, Current, Kind, Span, TraceContext, current};
 
 /// Connections served at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -34,6 +37,9 @@ const BUFFER_BYTES: usize = 16 * 1024;
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests in hand may take once the process is asked to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is asked all the time and is nobody's doing: its answers begin no trace.
+const UNTOLD: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/api/metrics", "/static/{name}"];
 
 /// Said on every answer: types are what we say, and other sites don't learn where a link was.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 2] = [
@@ -54,13 +60,15 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Cancellation
         let (service, templates, instruments) = (service.clone(), Arc::clone(&templates), Arc::clone(&instruments));
         let handle = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
             let (route, methods) = template_of(&templates, request.uri().path());
-            let measure = Measure::start(&instruments, request.method(), route);
+            let traced = Traced::begin(request.headers(), route);
+            let work = Current::new(Some(traced.context));
+            let measure = Measure::start(&instruments, request.method(), route, traced);
             if request.method() == Method::HEAD {
                 // hyper knows that it was a HEAD, and leaves the body out.
                 *request.method_mut() = Method::GET;
             }
             let answer = service.call(request);
-            async move {
+            work.scope(async move {
                 let mut response = match answer.await {
                     Ok(response) => response,
                     Err(never) => match never {},
@@ -71,7 +79,7 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Cancellation
                 }
                 measure.end(response.status());
                 Ok::<Response, Infallible>(response)
-            }
+            })
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -111,25 +119,56 @@ async fn rejected(rejection: warp::Rejection) -> Result<Response, Infallible> {
     Ok(reply::error(status, reason, None))
 }
 
+/// Where a request belongs in its trace.
+#[derive(Clone, Copy)]
+struct Traced {
+    context: TraceContext,
+    /// The span of who asks.
+    caller: Option<u64>,
+}
+
+impl Traced {
+    /// Who asks says which trace it is; of one that nobody began, the answer is the first span.
+    fn begin(headers: &HeaderMap, route: &str) -> Self {
+        let caller = text(headers, HeaderName::from_static(TRACEPARENT)).and_then(TraceContext::parse);
+        let first = || if UNTOLD.contains(&route) { TraceContext::random() } else { trace::root() };
+        let context = caller.map_or_else(first, TraceContext::child);
+        Self { context, caller: caller.map(|caller| caller.span_id) }
+    }
+}
+
 /// Counts and times one request.
 struct Measure {
     instruments: Arc<HttpInstruments>,
     in_progress: Gauge,
     method: &'static str,
     route: &'static str,
+    traced: Traced,
     started: Instant,
 }
 
 impl Measure {
-    fn start(instruments: &Arc<HttpInstruments>, method: &Method, route: &'static str) -> Self {
+    fn start(instruments: &Arc<HttpInstruments>, method: &Method, route: &'static str, traced: Traced) -> Self {
         let method = method_label(method);
         let in_progress = instruments.in_progress(method, route);
         in_progress.increment(1.0);
-        Self { instruments: Arc::clone(instruments), in_progress, method, route, started: Instant::now() }
+        Self { instruments: Arc::clone(instruments), in_progress, method, route, traced, started: Instant::now() }
     }
 
     fn end(&self, status: StatusCode) {
-        self.instruments.ended(self.method, self.route, status.as_u16(), self.started.elapsed());
+        let (method, route, Traced { context, caller }) = (self.method, self.route, self.traced);
+        let took = self.started.elapsed();
+        self.instruments.ended(method, route, status.as_u16(), took);
+        trace::tell(&context, || {
+            let failed = status.is_server_error().then(|| (status.as_str().to_owned(), status.to_string()));
+            Span::ended(Kind::Server, format!("{method} {route}"), context, took)
+                .under(caller)
+                .with("http.request.method", method)
+                .with("http.route", route)
+                .with("http.response.status_code", i64::from(status.as_u16()))
+                .with_some("kboard.correlation_id", current::correlation().as_deref())
+                .failed(failed)
+        });
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`console`]: the console, asked as a browser and as a program would
 //! - [`board`]: what a board must show, in Redis, over HTTP and to a viewer; [`load`]: people who post all the time
 //! - [`orders`]: the orders, over HTTP; [`ledger`]: what the topics say of them, and whether it adds up
+//! - [`otlp`]: takes spans as a collector does
 //! - [`chance`]: random moments that can be repeated; [`clock`]: a clock that jumps
 //! - [`wire`]: Kafka's protocol by hand; [`traffic`]: producers and groups that speak it, and what they were told
 //! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
@@ -31,6 +32,7 @@ pub mod ledger;
 pub mod load;
 pub mod monitoring;
 pub mod orders;
+pub mod otlp;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
@@ -56,6 +58,7 @@ pub use kboard::Kboard;
 pub use ledger::Ledger;
 pub use load::Load;
 pub use prometheus::{Alertmanager, Prometheus};
+pub use otlp::Otlp;
 pub use redis::RedisServer;
 pub use sse::SseClient;
 pub use stack::Stack;

@@ -3,8 +3,8 @@
 use super::form;
 use super::history::Cursor;
 use super::message::{Draft, Message};
-use crate::kafka::event::TraceContext;
-use crate::live::frame::{EventId, seq_of};
+use crate::live::frame::{Announced, EventId};
+use crate::telemetry::trace::TraceContext;
 
 /// Reads `bytes` as a record's value, a posted form or JSON, a cookie, a cursor, an event's id and a trace context. What
 /// can be written again must then be read the same.
@@ -15,7 +15,7 @@ pub fn parse(bytes: &[u8]) {
     }
     let _ = Draft::from_json(bytes).and_then(|draft| draft.validate());
     let _ = form::parse(bytes).validate();
-    let _ = seq_of(bytes);
+    let _ = Announced::read(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Some(author) = form::author_of(text) {
         assert_eq!(form::author_of(&form::author_cookie(&author)), Some(author));

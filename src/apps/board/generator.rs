@@ -8,7 +8,8 @@ use super::TOPIC;
 use super::message::Message;
 use crate::apps::Generated;
 use crate::clock::now_ms;
-use crate::kafka::event::{EventMeta, TraceContext};
+use crate::kafka::event::EventMeta;
+use crate::telemetry::trace::TraceContext;
 
 const FIRST_NAMES: &[&str] = &[
     "Ada", "Amir", "Ana", "Ben", "Chiara", "Dmitri", "Elif", "Femi", "Grace", "Hana", "Ivan", "Jonas", "Kenji", "Lena",

@@ -18,10 +18,11 @@ use super::idempotency::{self, Claim};
 use super::message::{Draft, Invalid, Message};
 use super::{Board, KAFKA_AWAY, REDIS_AWAY, TOPIC};
 use crate::clock::now_ms;
-use crate::kafka::event::{EventMeta, IDEMPOTENCY_KEY, TraceContext};
+use crate::kafka::event::{EventMeta, IDEMPOTENCY_KEY};
 use crate::kafka::{KafkaError, Outgoing};
 use crate::live::feed::Event;
 use crate::redis::RedisError;
+use crate::telemetry::trace::current;
 use crate::web::body::{self, BodyError};
 use crate::web::headers::{is_own, text};
 use crate::web::reply;
@@ -168,14 +169,15 @@ async fn write_once(
 }
 
 async fn write(board: &Board, headers: &HeaderMap, message: &Message<'_>, key: Option<&str>) -> Result<(), PostError> {
-    let trace = text(headers, HeaderName::from_static("traceparent")).and_then(TraceContext::parse);
     let correlation = text(headers, HeaderName::from_static("x-correlation-id")).filter(|id| id.len() <= 128);
     let id = Bytes::copy_from_slice(message.id.as_bytes());
+    let correlation_id = correlation.map_or_else(|| id.clone(), |given| Bytes::copy_from_slice(given.as_bytes()));
+    current::correlate(&correlation_id);
     let meta = EventMeta {
         event_type: "MessagePosted",
         version: "1",
-        correlation_id: correlation.map_or_else(|| id.clone(), |given| Bytes::copy_from_slice(given.as_bytes())),
-        trace: trace.map_or_else(TraceContext::random, TraceContext::child),
+        correlation_id,
+        trace: current::next(),
         timestamp: message.timestamp,
     };
     let mut headers = meta.headers(&id);

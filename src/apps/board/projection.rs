@@ -9,10 +9,10 @@ use krafka::consumer::TopicPartition;
 
 use super::message::Message;
 use crate::clock::now_ms;
-use crate::kafka::consumer::{ApplyError, Handler, Outcome, PartitionEffects, Position};
+use crate::kafka::consumer::{ApplyError, Effect, Handler, Outcome, PartitionEffects, Position};
 use crate::kafka::event::{IDEMPOTENCY_KEY, header_str};
 use crate::kafka::replay::Rebuild;
-use crate::redis::window::{self, Applied, Entry, Place, Run, Stands};
+use crate::redis::window::{self, Applied, Entry, Logged, Place, Run, Stands};
 use crate::redis::{RedisError, Window};
 
 /// The handler of the board's group.
@@ -54,7 +54,7 @@ impl Handler for Projection {
                 partition: window::field(run.partition.topic(), run.partition.partition()),
                 expected: run.expected,
                 next: run.next,
-                entries: run.effects.iter().map(|effect| (effect.offset, effect.timestamp, &effect.effect)).collect(),
+                entries: run.effects.iter().map(logged).collect(),
             })
             .collect();
         match self.window.apply(&runs, now_ms()).await.map_err(unavailable)? {
@@ -100,6 +100,12 @@ impl Rebuild for Projection {
 
 fn place<'a>(partition: &'a TopicPartition, log: &'a str) -> Place<'a> {
     Place { topic: partition.topic(), partition: partition.partition(), log }
+}
+
+fn logged(effect: &Effect<Entry>) -> Logged<'_> {
+    let Effect { offset, timestamp, effect: entry, trace } = effect;
+    let trace = trace.map(|processing| processing.context);
+    Logged { offset: *offset, timestamp: *timestamp, entry, trace }
 }
 
 fn unless_fenced(done: Result<bool, RedisError>) -> Result<(), ApplyError> {

@@ -9,7 +9,7 @@ use super::events::{Item, Origin, envelope};
 use super::topics;
 use crate::apps::{Generated, Prefix};
 use crate::clock::now_ms;
-use crate::kafka::event::TraceContext;
+use crate::telemetry::trace::TraceContext;
 
 /// How many customers there are.
 const CUSTOMERS: u32 = 500;

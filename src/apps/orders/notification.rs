@@ -13,7 +13,7 @@ use super::switches::LiveSwitches;
 use super::topics;
 use crate::apps::Prefix;
 use crate::kafka::Outgoing;
-use crate::processor::{Decision, Failure, Moment, Processor, States};
+use crate::processor::{Cause, Decision, Failure, Moment, Processor, States};
 
 /// How long it is remembered that a mail went out: as long as the log has the outcome.
 const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
@@ -83,9 +83,9 @@ impl Processor for Notifications {
     }
 
     /// What is said here is said after the notification was written down: a mail that a crash may lose, but never repeats.
-    fn written(&self, order: &str, notification: &Notification) {
+    fn written(&self, order: &str, notification: &Notification, cause: &Cause) {
         if let Some(Sent { subject, .. }) = &notification.sent {
-            tracing::info!(order, subject, "email sent");
+            cause.work().within(|| tracing::info!(order, subject, "email sent"));
         }
     }
 

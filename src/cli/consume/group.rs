@@ -14,6 +14,7 @@ pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Resu
     let stop = shutdown::on_signal()?;
     let listener = listen::bind(settings.metrics_listen, "--metrics-listen").await?;
     let metrics = start::metrics()?;
+    let traces = start::traces(settings)?;
     let services = start::services(settings, &apps::all(), Arc::default(), stop.clone()).await?;
     start::watch_redis(&services);
     let members = Members::start(&services, [group]);
@@ -29,5 +30,8 @@ pub async fn run(group: &'static GroupSpec, settings: &Settings) -> anyhow::Resu
     let consumed = members.join().await;
     server.await?;
     start::stop(&services).await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
     consumed.map(|()| Status::Success)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use krafka::ConsumerRecord;
 use krafka::consumer::TopicPartition;
 
+use crate::kafka::Processing;
 use crate::kafka::event::{RETRY_GROUP, header_str};
 
 /// What becomes of one record. Deciding is pure, so it is tested without a server.
@@ -41,6 +42,8 @@ pub struct Effect<E> {
     pub timestamp: i64,
     /// What to do.
     pub effect: E,
+    /// The work on the record, if its trace is recorded.
+    pub trace: Option<Processing>,
 }
 
 /// Why effects could not be applied. Nothing was applied then.

@@ -19,6 +19,7 @@ mod assignment;
 mod handler;
 mod health;
 mod join;
+mod letters;
 mod reconcile;
 mod work;
 
@@ -26,13 +27,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, stream};
 use krafka::consumer::{Consumer, OffsetAndMetadata, TopicPartition};
 use krafka::{CloseOptions, GroupMembershipOperation, KrafkaError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cluster, KafkaError, Producer, dead_letter};
+use super::{Cluster, KafkaError, Producer, dead_letter, traces};
 use crate::backoff::Backoff;
 use crate::clock::now_ms;
 use assignment::Assignment;
@@ -55,8 +55,6 @@ const IDLE_POLL: Duration = Duration::from_secs(1);
 /// The same, while the member has no partition to read: one that is assigned is paused until its state was asked, so
 /// that no record of it ends the poll.
 const JOIN_POLL: Duration = Duration::from_millis(100);
-/// Dead letters on their way at once.
-const LETTERS_AT_ONCE: usize = 64;
 /// Attempts at a record that asks for a retry before it is a dead letter.
 const MAX_ATTEMPTS: u32 = 5;
 /// How long the last commit, and then leaving the group, may take at the end.
@@ -246,7 +244,8 @@ impl<H: Handler> Runtime<H> {
         };
         let sent = self.send_dead_letters(&mut plan).await;
         if !plan.effects.is_empty() {
-            self.handler.apply(&plan.effects).await?;
+            let apply = self.handler.apply(&plan.effects);
+            traces::work_on_batch(&plan.effects).scope(apply).await?;
             self.applied(&plan, started.elapsed());
         }
         self.work.done(&plan);
@@ -257,40 +256,8 @@ impl<H: Handler> Runtime<H> {
         Ok(())
     }
 
-    /// Sends the plan's dead letters. A partition whose letters don't all arrive is withheld from the plan: it is tried
-    /// again, while the others go on.
-    async fn send_dead_letters(&mut self, plan: &mut Plan<H::Effect>) -> Result<(), ApplyError> {
-        let (producer, group) = (&self.producer, &self.group.id);
-        let letters: Vec<_> = (plan.dead.iter())
-            .map(async |dead| {
-                let to = self.group.dead_letters_of(&dead.record.topic);
-                dead_letter::send(producer, &to, group, &dead.record, &dead.reason, dead.attempts).await
-            })
-            .collect();
-        let results: Vec<_> = stream::iter(letters).buffered(LETTERS_AT_ONCE).collect().await;
-        let mut failed = None;
-        for (dead, result) in std::mem::take(&mut plan.dead).into_iter().zip(results) {
-            let (topic, partition, offset) = (&*dead.record.topic, dead.record.partition, dead.record.offset);
-            let reason = dead_letter::brief(&dead.reason);
-            match result {
-                _ if plan.is_withheld(&dead.record) => {}
-                Ok(()) => {
-                    self.work.dead_lettered(&dead.record);
-                    if let Some(standing) = self.assignment.lock().get(&TopicPartition::new(topic, partition)) {
-                        standing.instruments.error("poison");
-                    }
-                    tracing::warn!(group, topic, partition, offset, reason, "record sent to the dead-letter topic");
-                }
-                Err(error) => {
-                    plan.withhold(&dead.record);
-                    failed = Some(ApplyError::Unavailable(format!("{topic}[{partition}] at {offset}: {error}")));
-                }
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
     fn applied(&self, plan: &Plan<H::Effect>, took: Duration) {
+        traces::batch_ended(&self.group.id, &plan.effects, took);
         let mut standings = self.assignment.lock();
         for (effects, taken) in plan.effects.iter().zip(&plan.taken) {
             if let Some(standing) = standings.get_mut(&effects.partition) {

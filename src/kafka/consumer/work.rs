@@ -7,6 +7,7 @@ use krafka::ConsumerRecord;
 use krafka::consumer::TopicPartition;
 
 use super::handler::{Effect, Handler, Outcome, PartitionEffects};
+use crate::kafka::Processing;
 
 /// The records in hand of one partition.
 #[derive(Default)]
@@ -127,7 +128,9 @@ impl Work {
                 let dead = match handler.concerns(record, group).then(|| handler.plan(record)) {
                     None => None,
                     Some(Outcome::Done(effect)) => {
-                        effects.push(Effect { offset: record.offset, timestamp: record.timestamp, effect });
+                        let (offset, timestamp, trace) =
+                            (record.offset, record.timestamp, Processing::of(record, group));
+                        effects.push(Effect { offset, timestamp, effect, trace });
                         None
                     }
                     Some(Outcome::Retry(_)) if attempts < max_attempts => {

@@ -83,6 +83,12 @@ pub fn spec_named(name: impl Into<String>) -> TopicSpec {
     TopicSpec::new(name, 1).with_config("max.message.bytes", LARGEST.to_string())
 }
 
+/// Whether a record with these headers is the copy of one that failed: a letter, or one that waits or comes back. It says of
+/// its event what the first record said.
+pub fn is_copy(headers: &Headers) -> bool {
+    headers.iter().any(|(name, _)| name.starts_with(OURS) || name.starts_with(OF_RETRY))
+}
+
 /// A reason short enough for a header and a line of the log.
 pub fn brief(reason: &str) -> &str {
     reason.char_indices().nth(REASON).map_or(reason, |(end, _)| &reason[..end])

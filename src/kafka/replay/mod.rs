@@ -286,7 +286,7 @@ fn plan<'a, H: Handler>(
     for record in records.iter().filter(|record| handler.concerns(record, group)) {
         match handler.plan(record) {
             Outcome::Done(effect) => {
-                effects.push(Effect { offset: record.offset, timestamp: record.timestamp, effect });
+                effects.push(Effect { offset: record.offset, timestamp: record.timestamp, effect, trace: None });
             }
             Outcome::Poison(reason) => poison.push((record, reason)),
             Outcome::Retry(reason) => {

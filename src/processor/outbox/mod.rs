@@ -173,7 +173,7 @@ impl Shared {
         let kept: BTreeMap<String, Bytes> =
             self.redis.client().hgetall(self.names.outbox(home)).await.map_err(failed)?;
         let emission = |(id, json): (String, Bytes)| match serde_json::from_slice::<Kept<'static>>(&json) {
-            Ok(kept) => Some(Emission { home: home.to_owned(), id, record: kept.into_record() }),
+            Ok(kept) => Some(Emission { home: home.to_owned(), id, record: kept.into_record(), step: None }),
             Err(error) => {
                 tracing::error!(group = self.group, home, id, %error, "a record to send can't be read; it stays in Redis");
                 None

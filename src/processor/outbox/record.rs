@@ -27,6 +27,11 @@ impl<'a> Kept<'a> {
     }
 
     /// The record.
+    pub fn record(&self) -> &Outgoing {
+        &self.0
+    }
+
+    /// The record, to go on with.
     pub fn into_record(self) -> Outgoing {
         self.0.into_owned()
     }

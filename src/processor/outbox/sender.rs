@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::{Emission, Job, Shared};
 use crate::backoff::Backoff;
 use crate::kafka::KafkaError;
+use crate::telemetry::trace::Current;
 
 /// Acknowledged records are removed from Redis so many at a time, …
 const REMOVE_AT: usize = 2_000;
@@ -71,13 +72,13 @@ impl Sender {
 
     /// Gives records to the producer, in order. If one fails, it is read from the outbox again.
     async fn send(&mut self, emissions: Vec<Emission>) {
-        for Emission { home, id, record } in emissions {
+        for Emission { home, id, record, step } in emissions {
             let place = (home, id);
             if !self.failed.is_empty() {
                 self.failed.push(place);
                 continue;
             }
-            match self.shared.producer.enqueue(record).await {
+            match Current::new(step).scope(self.shared.producer.enqueue(record)).await {
                 Ok(delivery) => self.on_their_way.push(Box::pin(async { (place, delivery.await) })),
                 Err(error) => self.settle(place, Err(error)),
             }

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{ORIGIN_TOPIC, PLACE};
 use crate::kafka::Outgoing;
-use crate::kafka::event::{RETRY_AT, header_str};
+use crate::kafka::event::{RETRY_AT, header_str, trace_of};
 use crate::processor::outbox::Kept;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
+use crate::telemetry::trace::TraceContext;
 
 /// How long it is known that a record went back.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -128,6 +129,10 @@ impl Processor for Worker {
     fn write(&self, event: &Event) -> Outgoing {
         let (Event::Waits { record, .. } | Event::WentBack { record, .. }) = event;
         (**record).clone()
+    }
+
+    fn waited(&self, _: &str, state: &Place) -> Option<TraceContext> {
+        trace_of(&state.record.as_ref()?.record().headers)
     }
 
     fn lifetime(&self, _: &str, state: &Place) -> Option<Duration> {

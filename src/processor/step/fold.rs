@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::work::Work;
-use super::{Changes, Input, Stored, Wake};
+use super::{Cause, Changes, Input, Stored, Wake};
 use crate::processor::contract::{Moment, Processor};
 
 /// What events change without anything being decided: how a state is rebuilt from what came in and what was emitted. Told
@@ -19,7 +19,7 @@ pub fn fold<P: Processor>(
     for Input { event, keys, .. } in inputs {
         processor.evolve(event, &mut work.states);
         concerned.extend(keys.first().cloned());
-        work.touched.extend(keys.iter().cloned());
+        work.touch(keys.iter().cloned(), &Cause::default());
     }
     let moment = Moment { now_ms, attempt: 1, woken: false };
     let is_open = |key: &String| match processor.decide(key, &work.states, &moment) {
@@ -51,7 +51,7 @@ pub fn reopen<P: Processor>(
                 None
             }
         };
-        work.touched.insert(key.clone());
+        work.touch([key.clone()], &Cause::default());
         work.wakes.insert(key.clone(), at.map(|at| Wake { at, home: home.clone() }));
     }
     let (writes, _) = work.finish(processor, stored);

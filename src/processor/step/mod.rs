@@ -4,7 +4,9 @@
 //! the records to send, what viewers are told. It reads no clock and touches nothing, so that whole services can be run in a
 //! test, through any order of events and any crash.
 
+mod fail;
 mod fold;
+mod trace;
 mod work;
 
 use std::collections::BTreeMap;
@@ -19,9 +21,11 @@ use super::retry::record::{ORIGIN_TOPIC, group_of};
 use super::retry::{Attempt, Retry};
 use crate::kafka::event::header_str;
 use crate::kafka::{Outgoing, dead_letter};
+use crate::telemetry::trace::TraceContext;
 use work::Work;
 
 pub use fold::{fold, reopen};
+pub use trace::{Cause, Told};
 
 /// An event with the record it was read from.
 #[derive(Clone, Debug)]
@@ -80,18 +84,35 @@ pub struct Changes<S> {
     pub writes: Vec<Write<S>>,
     /// Records to send, in order.
     pub emissions: Vec<Emission>,
-    /// What viewers are told, in order: JSON objects.
-    pub announcements: Vec<String>,
+    /// What viewers are told, in order.
+    pub announcements: Vec<Announcement>,
     /// When keys that were woken are woken again: the key, the partition that sees to it, and when.
     pub woken: Vec<(String, String, Option<i64>)>,
     /// What became of records that failed, for the metrics.
     pub failures: Failures,
+    /// The steps whose traces are recorded.
+    pub steps: Vec<Told>,
+}
+
+/// What viewers are told of one change.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// A JSON object.
+    pub json: String,
+    /// The step that changed it, if its trace is recorded.
+    pub trace: Option<TraceContext>,
 }
 
 impl<S> Default for Changes<S> {
     fn default() -> Self {
-        let (writes, emissions, announcements, woken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { writes, emissions, announcements, woken, failures: Failures::default() }
+        Self {
+            writes: Vec::new(),
+            emissions: Vec::new(),
+            announcements: Vec::new(),
+            woken: Vec::new(),
+            failures: Failures::default(),
+            steps: Vec::new(),
+        }
     }
 }
 
@@ -123,6 +144,8 @@ pub struct Write<S> {
     pub remove: Vec<String>,
     /// How long it is kept; `None` is for ever.
     pub lifetime: Option<Duration>,
+    /// What changed it last.
+    pub cause: Cause,
 }
 
 /// A record to send, with its place in the outbox.
@@ -134,6 +157,8 @@ pub struct Emission {
     pub id: String,
     /// The record.
     pub record: Outgoing,
+    /// The step that emitted it, if its trace is recorded; of one that another member left, nobody knows any more.
+    pub step: Option<TraceContext>,
 }
 
 /// The name of a partition, as states and outboxes keep it.
@@ -197,6 +222,9 @@ pub fn step<P: Processor>(
         work: Work::new(stored),
         emissions: Vec::new(),
         failures: Failures::default(),
+        steps: Vec::new(),
+        cause: Cause::default(),
+        told: None,
     };
     for input in &batch.inputs {
         step.handle(input);
@@ -204,10 +232,11 @@ pub fn step<P: Processor>(
     for (key, home) in &batch.woken {
         step.wake(key, home);
     }
-    let Step { work, emissions, failures, .. } = step;
+    step.begin(None, None);
+    let Step { work, emissions, failures, steps, .. } = step;
     let woken = batch.woken.iter().map(|(key, home)| (key.clone(), home.clone(), work.wake_of(key, home))).collect();
     let (writes, announcements) = work.finish(processor, stored);
-    Changes { writes, emissions, announcements, woken, failures }
+    Changes { writes, emissions, announcements, woken, failures, steps }
 }
 
 struct Step<'a, P: Processor> {
@@ -218,15 +247,26 @@ struct Step<'a, P: Processor> {
     work: Work<P::State>,
     emissions: Vec<Emission>,
     failures: Failures,
+    steps: Vec<Told>,
+    /// What is at hand.
+    cause: Cause,
+    /// And what is told of it.
+    told: Option<Told>,
 }
 
 impl<P: Processor> Step<'_, P> {
+    fn begin(&mut self, told: Option<Told>, record: Option<&Arc<ConsumerRecord>>) {
+        self.cause = Cause::new(record, told.as_ref());
+        self.steps.extend(std::mem::replace(&mut self.told, told));
+    }
+
     fn handle(&mut self, input: &Input<P::Event>) {
         let Input { event, keys, record } = input;
         let Some(key) = keys.first().cloned() else { return };
+        self.begin(Told::of_record(record, self.group, &key), Some(record));
         let attempt = Attempt::of(record);
         let (home, prefix) = (home_of(&record.topic, record.partition), format!("{:020}", record.offset));
-        self.work.touched.extend(keys.iter().cloned());
+        self.work.touch(keys.iter().cloned(), &self.cause);
         let others_wait = self.work.waiting.contains_key(&key);
         if self.retry.keep_order
             && others_wait
@@ -251,7 +291,9 @@ impl<P: Processor> Step<'_, P> {
     }
 
     fn wake(&mut self, key: &str, home: &str) {
-        self.work.touched.insert(key.to_owned());
+        let waited = self.processor.waited(key, self.work.states.get(key));
+        self.begin(Told::of_wake(waited, self.group, key, self.now_ms), None);
+        self.work.touch([key.to_owned()], &self.cause);
         let moment = Moment { now_ms: self.now_ms, attempt: 1, woken: true };
         match self.processor.decide(key, &self.work.states, &moment) {
             Ok(decision) => {
@@ -275,81 +317,19 @@ impl<P: Processor> Step<'_, P> {
         self.work.wakes.insert(key.to_owned(), wake);
         for event in &decision.events {
             self.processor.evolve(event, &mut self.work.states);
-            self.work.touched.extend(self.processor.keys(event));
+            self.work.touch(self.processor.keys(event), &self.cause);
         }
         let records: Vec<_> = decision.events.iter().map(|event| self.processor.write(event)).collect();
         self.emit(home, prefix, records);
     }
 
-    fn fail(
-        &mut self,
-        key: &str,
-        home: &str,
-        prefix: &str,
-        record: &ConsumerRecord,
-        attempt: Attempt,
-        failure: Failure,
-    ) {
-        let number = attempt.number();
-        let (reason, is_permanent) = match failure {
-            Failure::Transient(reason) => (reason, false),
-            Failure::Permanent(reason) => (reason, true),
-        };
-        let id = attempt.id();
-        let attempt = attempt.failed(self.now_ms, &reason);
-        let outgoing = if is_permanent || number >= self.retry.policy.attempts {
-            let (permanent, exhausted) = self.failures.dead.entry(attempt.topic.clone()).or_default();
-            *if is_permanent { permanent } else { exhausted } += 1;
-            self.had_its_turn(key, &id);
-            attempt.letter(record, &self.retry.dead_letters, self.group)
-        } else {
-            self.failures.retried += 1;
-            let due = self.now_ms + self.delay(number, &id).as_millis() as i64;
-            if self.retry.keep_order {
-                self.put_first(key, id, due);
-            }
-            attempt.waiting(record, &self.retry.topic, self.group, due)
-        };
-        self.emit(home, prefix, [outgoing]);
-    }
-
-    /// The delay after attempt number `failed`. Where in the jitter it lies follows from what failed, so that the same batch
-    /// always has the same outcome.
-    fn delay(&self, failed: u32, what: &str) -> Duration {
-        let hash = crc32c::crc32c_append(failed, what.as_bytes());
-        self.retry.policy.delay(failed, f64::from(hash) / f64::from(u32::MAX))
-    }
-
     fn emit(&mut self, home: &str, prefix: &str, records: impl IntoIterator<Item = Outgoing>) {
         for (index, record) in records.into_iter().enumerate() {
-            self.emissions.push(Emission { home: home.to_owned(), id: format!("{prefix}:{index:03}"), record });
-        }
-    }
-
-    /// When the record `id` may have its turn, if others about its key come before it.
-    fn turn_after(&self, key: &str, id: &str) -> Option<i64> {
-        let waiting = self.work.waiting.get(key)?;
-        let before = waiting.iter().position(|waiting| waiting.id == id).unwrap_or(waiting.len());
-        waiting[..before].iter().map(|waiting| waiting.due + 1).max()
-    }
-
-    fn put_behind(&mut self, key: &str, attempt: &Attempt, due: i64) {
-        let (id, waiting) = (attempt.id(), self.work.waiting.entry(key.to_owned()).or_default());
-        match waiting.iter_mut().find(|waiting| waiting.id == id) {
-            Some(known) => known.due = due,
-            None => waiting.push(Waiting { id, due }),
-        }
-    }
-
-    fn put_first(&mut self, key: &str, id: String, due: i64) {
-        let waiting = self.work.waiting.entry(key.to_owned()).or_default();
-        waiting.retain(|waiting| waiting.id != id);
-        waiting.insert(0, Waiting { id, due });
-    }
-
-    fn had_its_turn(&mut self, key: &str, id: &str) {
-        if let Some(waiting) = self.work.waiting.get_mut(key) {
-            waiting.retain(|waiting| waiting.id != id);
+            if let Some(told) = &mut self.told {
+                told.emits(&record);
+            }
+            let (home, id, step) = (home.to_owned(), format!("{prefix}:{index:03}"), self.cause.span);
+            self.emissions.push(Emission { home, id, record, step });
         }
     }
 }

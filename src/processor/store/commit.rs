@@ -68,7 +68,7 @@ pub fn states<S: Serialize + Default + PartialEq>(
     let mut trims: BTreeMap<String, usize> = BTreeMap::new();
     args.push((changes.writes.len() as i64).into());
     for write in &changes.writes {
-        let Write { key, version, stored, woken, add, remove, lifetime, is_new: _ } = write;
+        let Write { key, version, stored, woken, add, remove, lifetime, is_new: _, cause: _ } = write;
         let is_removed = stored.state == S::default() && stored.wake.is_none() && stored.waiting.is_empty();
         let lifetime = lifetime.map(|lifetime| lifetime.as_millis() as i64);
         let expires = lifetime.map(|lifetime| lives_from + lifetime).filter(|_| !is_removed);
@@ -119,7 +119,7 @@ pub fn states<S: Serialize + Default + PartialEq>(
 /// # Errors
 /// When a record can't be written as JSON.
 pub fn outbox(names: &Names, emissions: &[Emission], commands: &mut Commands) -> serde_json::Result<()> {
-    for Emission { home, id, record } in emissions {
+    for Emission { home, id, record, step: _ } in emissions {
         let record = Bytes::from(serde_json::to_vec(&Kept::of(record))?);
         commands.add("HSET", names.outbox(home), [id.clone().into(), Value::Bytes(record)]);
     }

@@ -19,7 +19,7 @@ use fred::types::{FromValue, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::step::{Changes, Stored};
+use super::step::{Announcement, Changes, Stored};
 use crate::clock::now_ms;
 use crate::redis::client::Call;
 use crate::redis::window::push::{self, Push};
@@ -222,9 +222,10 @@ impl Store {
         args.push(window::new_epoch().into());
         if let Some(window) = window {
             keys.push(window.list().to_owned());
-            args.extend(
-                changes.announcements.iter().filter_map(|json| Some(json.strip_suffix('}')?.to_owned().into())),
-            );
+            for Announcement { json, trace } in &changes.announcements {
+                let Some(body) = json.strip_suffix('}') else { continue };
+                args.extend([body.to_owned().into(), push::trace(*trace)]);
+            }
         }
         let answer: Vec<Value> = self.scripts.commit.run(&self.redis, keys, args).await?;
         let committed = parse_committed(&answer)?;

@@ -6,7 +6,7 @@
 //! | key | type | what |
 //! |---|---|---|
 //! | `messages` | list | the newest messages as JSON, with the `seq` they got |
-//! | `new-messages` | channel | each message as it is applied |
+//! | `new-messages` | channel | each message as it is applied, with its `traceparent` where its trace is recorded |
 //! | `kboard:message-board` | hash | `epoch`, `seq`, the topic's id, and one field a partition: the next offset to apply |
 //! | `kboard:message-board:positions` | list | where each message of the window stands in the log |
 //! | `kboard:message-board:seen` | sorted set | ids of the last day's messages that may repeat |
@@ -29,6 +29,7 @@ use uuid::Uuid;
 use super::client::{Call, Redis, RedisError};
 use crate::clock::now_ms;
 use merge::by_time;
+pub use merge::{Entry, Logged, Run};
 use push::Push;
 
 /// How long an idempotency key is remembered, in the time of the messages.
@@ -90,28 +91,6 @@ struct Scripts {
     fence: Call,
     swap: Call,
     discard: Call,
-}
-
-/// A message on its way into a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The message's JSON object without its closing brace: the script adds the `seq`.
-    pub body: Bytes,
-    /// What makes a repetition of the message known as one.
-    pub once: Option<String>,
-}
-
-/// A run of messages of one partition.
-#[derive(Clone, Debug)]
-pub struct Run<'a> {
-    /// The partition, as the state names it: `topic:partition`.
-    pub partition: String,
-    /// The offset at which the caller believes the state to stand.
-    pub expected: Option<i64>,
-    /// The offset after the run.
-    pub next: i64,
-    /// The messages, in order: offset, timestamp (ms), entry.
-    pub entries: Vec<(i64, i64, &'a Entry)>,
 }
 
 /// What became of a batch.
@@ -233,8 +212,8 @@ impl Window {
         let announce = self.token.is_none();
         let push = if announce { self.begin_push(total) } else { Push::silent() };
         // Not the time of now: a replay forgets ids as the board did, and doesn't keep those of all times for a day.
-        let newest = runs.iter().flat_map(|run| &run.entries).map(|(_, time, _)| *time).max().unwrap_or(now_ms);
-        let mut args: Vec<Value> = Vec::with_capacity(9 + runs.len() * 3 + total * 4);
+        let newest = runs.iter().flat_map(|run| &run.entries).map(|logged| logged.timestamp).max().unwrap_or(now_ms);
+        let mut args: Vec<Value> = Vec::with_capacity(9 + runs.len() * 3 + total * 5);
         args.push(self.token.clone().unwrap_or_default().into());
         args.push(push.channel.clone().into());
         args.push((self.length as i64).into());
@@ -249,11 +228,12 @@ impl Window {
             args.push(run.expected.map_or(Value::from(String::new()), Value::from));
             args.push(run.next.into());
         }
-        for (index, (offset, entry)) in by_time(runs) {
+        for (index, Logged { offset, entry, trace, .. }) in by_time(runs) {
             args.push((index as i64 + 1).into());
             args.push(offset.into());
             args.push(Value::Bytes(entry.body.clone()));
             args.push(entry.once.clone().unwrap_or_default().into());
+            args.push(push::trace(trace));
         }
         let mut keys = self.keys.all();
         keys.push(self.fence.clone());

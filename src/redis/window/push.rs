@@ -6,6 +6,7 @@ use fred::interfaces::PubsubInterface;
 use fred::types::Value;
 
 use super::{RedisError, Window};
+use crate::telemetry::trace::TraceContext;
 
 /// Goes before every script that adds messages to a window.
 pub const SCRIPT: &str = include_str!("scripts/push.lua");
@@ -13,6 +14,11 @@ pub const SCRIPT: &str = include_str!("scripts/push.lua");
 /// A batch with more messages than this is a backlog being drained: its messages are not announced one by one (no
 /// viewer could follow), only that the window has moved.
 const BULK: usize = 1_000;
+
+/// What the script is told of a message's trace, if that is recorded: it goes with the message to who shows it.
+pub fn trace(context: Option<TraceContext>) -> Value {
+    context.map_or_else(|| Value::from_static_str(""), |context| context.header().into())
+}
 
 /// Messages on their way into a window.
 pub struct Push {

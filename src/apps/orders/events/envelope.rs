@@ -12,6 +12,7 @@ use super::{Body, Event, EventType, Origin, Place, Time, check, id_of};
 use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::kafka::event::{self, EventMeta, header_str};
+use crate::telemetry::trace::context::trace_id_of;
 
 /// The version of every event's shape.
 pub const VERSION: &str = "1";
@@ -170,10 +171,10 @@ fn check_version(event_type: EventType, version: &str) -> Result<(), String> {
 /// Where the event comes from. One that names no trace has the one that follows from its correlation.
 fn origin(record: &ConsumerRecord, correlation_id: String, trace: Option<String>) -> Origin {
     let header = |name| header_str(&record.headers, name);
-    if let Some(trace) = header(event::TRACEPARENT).and_then(event::TraceContext::parse) {
+    if let Some(trace) = event::trace_of(&record.headers) {
         return Origin::new(correlation_id, trace);
     }
-    let is_trace = |id: &&str| id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_trace = |id: &&str| trace_id_of(id).is_some();
     let known = trace.as_deref().filter(is_trace).or_else(|| header(event::TRACE_ID).filter(is_trace));
     let trace_id = known.map_or_else(|| id_of(&correlation_id).simple().to_string(), str::to_owned);
     Origin { correlation_id, trace_id, sampled: false }

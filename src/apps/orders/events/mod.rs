@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::topics;
-use crate::kafka::event::TraceContext;
+use crate::telemetry::trace::TraceContext;
 pub use payload::{
     Cause, InventoryRejected, InventoryReleased, InventoryReserved, Item, OrderCancelled, OrderCompleted, OrderPlaced,
     PageView, PaymentAuthorized, PaymentDeclined, PaymentRefunded, ReleasedItem, ReservedItem, ShortItem, TopProduct,

@@ -14,13 +14,14 @@ use std::time::Duration;
 use krafka::ConsumerRecord;
 use serde_json::json;
 
-use super::events::{Body, Cause, Event, OrderCancelled, OrderCompleted, Time, envelope};
+use super::events::{Body, Cause, Event, EventType, OrderCancelled, OrderCompleted, Time, envelope};
 use super::service::Service;
 use super::switches::{LiveSwitches, Switches};
 use super::topics;
 use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Index, Moment, Processor, States};
+use crate::telemetry::trace::TraceContext;
 use order::{Order, Placed, Status};
 
 /// The index of all orders.
@@ -85,6 +86,11 @@ impl Processor for Saga {
 
     fn write(&self, event: &Event) -> Outgoing {
         envelope::write(&self.prefix, event)
+    }
+
+    fn waited(&self, _id: &str, order: &Order) -> Option<TraceContext> {
+        let placed = order.timeline.entries().iter().find(|entry| entry.event_type == EventType::OrderPlaced)?;
+        Some(order.placed.as_ref()?.origin.trace(&placed.id))
     }
 
     fn indexes(&self, _id: &str, order: &Order) -> Vec<Index> {

@@ -111,10 +111,10 @@ impl<S: Service> Group<S> {
         if changes.writes.iter().any(|write| version(&write.key) != write.version) {
             return false;
         }
-        for Write { key, stored, .. } in changes.writes {
+        for Write { key, stored, cause, .. } in changes.writes {
             let before = self.stored.insert(key.clone(), stored.clone()).unwrap_or_default();
             if before.state != stored.state {
-                self.service.written(&key, &stored.state);
+                self.service.written(&key, &stored.state, &cause);
                 *self.written.entry(key).or_default() += 1;
             }
         }

@@ -1,5 +1,6 @@
 //! Placing an order: it is checked, written to Kafka, and answered for once Kafka has acknowledged it.
 
+use bytes::Bytes;
 use uuid::Uuid;
 use warp::http::StatusCode;
 use warp::http::header::{HeaderMap, HeaderName};
@@ -9,7 +10,7 @@ use crate::apps::orders::draft::{Draft, Invalid};
 use crate::apps::orders::events::{Event, Origin, derived_id, envelope};
 use crate::clock::now_ms;
 use crate::kafka::KafkaError;
-use crate::kafka::event::TraceContext;
+use crate::telemetry::trace::current;
 use crate::web::body::BodyError;
 use crate::web::headers::{is_own, text};
 
@@ -79,11 +80,11 @@ pub async fn place(shop: &Shop, headers: &HeaderMap, draft: Draft) -> Result<Str
             }
         }
     };
-    let header = |name| text(headers, HeaderName::from_static(name));
-    let trace =
-        header("traceparent").and_then(TraceContext::parse).map_or_else(TraceContext::random, TraceContext::child);
-    let correlation = header("x-correlation-id").filter(|given| is_visible(given.as_bytes())).unwrap_or(&id);
-    let event = draft.place(id.clone(), Origin::new(correlation, trace), now_ms());
+    let correlation = text(headers, HeaderName::from_static("x-correlation-id"))
+        .filter(|given| is_visible(given.as_bytes()))
+        .unwrap_or(&id);
+    current::correlate(&Bytes::copy_from_slice(correlation.as_bytes()));
+    let event = draft.place(id.clone(), Origin::new(correlation, current::next()), now_ms());
     write(shop, &event).await?;
     Ok(id)
 }

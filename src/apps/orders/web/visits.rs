@@ -9,27 +9,30 @@ use crate::apps::Prefix;
 use crate::apps::orders::events::{Body, Event, Origin, PageView, Time, envelope};
 use crate::clock::now_ms;
 use crate::kafka::Producer;
-use crate::kafka::event::TraceContext;
+use crate::telemetry::trace::{Current, TraceContext, current};
 
 /// Page views that wait for Kafka at most; what comes beyond is not told.
 const WAITING: usize = 1_000;
 /// And those on their way to it.
 const UNDER_WAY: usize = 100;
 
+/// That somebody looked, and the request that said so.
+type Visit = (Event, Option<TraceContext>);
+
 /// Tells of page views. Cheap to clone.
 #[derive(Clone)]
 pub struct Visits {
-    queue: mpsc::Sender<Event>,
+    queue: mpsc::Sender<Visit>,
 }
 
 impl Visits {
     /// Tells through `producer`, until the last clone is gone.
     pub fn start(producer: Producer, prefix: Prefix) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
-        let told = ReceiverStream::new(waiting).for_each_concurrent(UNDER_WAY, move |event: Event| {
+        let told = ReceiverStream::new(waiting).for_each_concurrent(UNDER_WAY, move |(event, request): Visit| {
             let (producer, record) = (producer.clone(), envelope::write(&prefix, &event));
             async move {
-                if let Err(error) = producer.send(record).await {
+                if let Err(error) = Current::new(request).scope(producer.send(record)).await {
                     tracing::debug!(%error, "a page view is not told");
                 }
             }
@@ -50,8 +53,9 @@ impl Visits {
     /// Tells of a view; `false` when there is no room for it.
     pub fn tell(&self, view: PageView) -> bool {
         let id = Uuid::now_v7().to_string();
-        let origin = Origin::new(id.clone(), TraceContext::random());
-        self.queue.try_send(Event { id, origin, body: view.into(), place: None }).is_ok()
+        let origin = Origin::new(id.clone(), current::next());
+        let event = Event { id, origin, body: view.into(), place: None };
+        self.queue.try_send((event, current::current())).is_ok()
     }
 }
 

@@ -8,7 +8,7 @@
 --       its value
 --       then the number of commands that follow, and for each: the number of its words, its words
 --       then the channel to publish on or '', the length of the window, an epoch for one that has none
---       then messages, as JSON without the closing brace
+--       then messages, each as JSON without the closing brace, and its traceparent or ''
 --
 -- Answers {'done', messages that the caller must publish}, {'fenced'}, {'moved'} when another space is the live one,
 -- {'stands', offset or '', ...} when the partitions stand elsewhere, or {'conflict', number of the state, ...}.
@@ -76,9 +76,11 @@ end
 
 local unpublished = {}
 if #ARGV > at + 2 then
-  local messages, _ = {}, nil
-  for i = at + 3, #ARGV do messages[#messages + 1] = ARGV[i] end
+  local messages, traces, _ = {}, {}, nil
+  for i = at + 3, #ARGV, 2 do
+    messages[#messages + 1], traces[#traces + 1] = ARGV[i], ARGV[i + 1]
+  end
   epoch_of(KEYS[1], ARGV[at + 2])
-  _, unpublished = push(KEYS[4], KEYS[1], nil, tonumber(ARGV[at + 1]), ARGV[at], messages, nil)
+  _, unpublished = push(KEYS[4], KEYS[1], nil, tonumber(ARGV[at + 1]), ARGV[at], messages, traces, nil)
 end
 return {'done', unpublished}

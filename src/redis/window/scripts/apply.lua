@@ -10,7 +10,7 @@
 --       8 the time now, ms
 --       9 number of partitions, then for each: field, offset the caller expects the state to stand at or '', next offset
 --       then the messages in order, for each: number of its partition (from 1), offset, JSON without its closing
---       brace, idempotency key or ''
+--       brace, idempotency key or '', traceparent or ''
 --
 -- Answers {'applied', epoch, seq, applied, length of the window, messages that the caller must publish},
 -- {'fenced'}, or {'rolled-back', number of the partition, ...}.
@@ -36,19 +36,20 @@ if #behind > 0 then return {'rolled-back', unpack(behind)} end
 local epoch = epoch_of(KEYS[2], ARGV[4])
 
 -- Keep what the state has not seen.
-local bodies, positions = {}, {}
+local bodies, traces, positions = {}, {}, {}
 local kept = 0
-for at = 10 + partitions * 3, #ARGV, 4 do
+for at = 10 + partitions * 3, #ARGV, 5 do
   local p, offset, key = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 3]
   if offset >= stored[p] and (key == '' or redis.call('ZADD', KEYS[4], 'NX', newest, key) == 1) then
     kept = kept + 1
     bodies[kept] = ARGV[at + 2]
+    traces[kept] = ARGV[at + 4]
     positions[kept] = fields[p] .. ':' .. ARGV[at + 1]
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', newest - tonumber(ARGV[6]))
 
-local seq, unpublished = push(KEYS[1], KEYS[2], KEYS[3], length, channel, bodies, positions)
+local seq, unpublished = push(KEYS[1], KEYS[2], KEYS[3], length, channel, bodies, traces, positions)
 
 for p = 1, partitions do
   local next = tonumber(ARGV[10 + (p - 1) * 3 + 2])

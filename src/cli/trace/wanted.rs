@@ -1,0 +1,230 @@
+//! Whether a record belongs to a correlation or a trace, and what it says of itself.
+
+use memchr::memmem::Finder;
+use serde::{Deserialize, Serialize};
+
+use crate::kafka::event::{CORRELATION_ID, EVENT_TYPE, SOURCE, TRACE_ID, TRACEPARENT};
+use crate::kafka::fetch::Record;
+use crate::telemetry::trace::TraceContext;
+use crate::telemetry::trace::context::trace_id_of;
+
+/// Names that headers have with others.
+const CORRELATION_ALIAS: &str = "correlation-id";
+const TYPE_ALIAS: &str = "event-type";
+
+/// What is looked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    id: String,
+    finder: Finder<'static>,
+}
+
+/// What a record says of itself, in its headers or, if they don't, in its value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// What happened.
+    pub event_type: Option<String>,
+    /// Who wrote it.
+    pub source: Option<String>,
+    /// Its correlation.
+    pub correlation_id: Option<String>,
+    /// Its trace.
+    pub trace_id: Option<String>,
+    /// The span that sent it.
+    pub span_id: Option<String>,
+}
+
+/// The parts of an envelope, ours and those of others, that say what it belongs to.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Envelope {
+    event_type: Option<String>,
+    correlation_id: Option<String>,
+    trace_id: Option<String>,
+    metadata: Option<Metadata>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Metadata {
+    source: Option<String>,
+    correlation_id: Option<String>,
+    trace_id: Option<String>,
+}
+
+impl Wanted {
+    /// Reads what somebody looks for.
+    ///
+    /// # Errors
+    /// There is nothing to look for.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err("an id can't be empty".to_owned());
+        }
+        let id = match TraceContext::parse(text) {
+            Some(context) => format!("{:032x}", context.trace_id),
+            // Elsewhere they are written in capitals, too; on the wire they never are.
+            None if trace_id_of(&text.to_lowercase()).is_some() => text.to_lowercase(),
+            None => text.to_owned(),
+        };
+        let finder = Finder::new(&id).into_owned();
+        Ok(Self { id, finder })
+    }
+
+    /// What is looked for.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What `record` says of itself, if it belongs to what is looked for.
+    pub fn find(&self, record: &Record) -> Option<Said> {
+        let is_in_headers = record.headers.iter().any(|(name, value)| self.is_said_by(name, value));
+        let in_value = record.value.as_deref().filter(|value| self.finder.find(value).is_some());
+        if !is_in_headers && in_value.is_none() {
+            return None;
+        }
+        let said = Said::of(record);
+        let is_this = |id: &Option<String>| id.as_deref() == Some(&self.id);
+        (is_in_headers || is_this(&said.correlation_id) || is_this(&said.trace_id)).then_some(said)
+    }
+
+    fn is_said_by(&self, name: &[u8], value: Option<&[u8]>) -> bool {
+        let (Some(value), id) = (value, self.id.as_bytes()) else { return false };
+        match () {
+            () if is(name, CORRELATION_ID) || is(name, CORRELATION_ALIAS) || is(name, TRACE_ID) => value == id,
+            () if is(name, TRACEPARENT) => traceparent(value).is_some_and(|(trace_id, _)| trace_id == self.id),
+            () => false,
+        }
+    }
+}
+
+impl Said {
+    fn of(record: &Record) -> Self {
+        let envelope: Envelope =
+            record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default();
+        let Envelope { event_type, correlation_id, trace_id, metadata } = envelope;
+        let metadata = metadata.unwrap_or_default();
+        let header = |wanted: &[&str]| {
+            let found = record.headers.iter().find(|(name, _)| wanted.iter().any(|wanted| is(name, wanted)));
+            found.and_then(|(_, value)| Some(String::from_utf8_lossy(value?).into_owned()))
+        };
+        let trace = header(&[TRACEPARENT]).and_then(|value| traceparent(value.as_bytes()));
+        let (in_traceparent, span_id) = trace.unzip();
+        let known = || header(&[TRACE_ID]).or(trace_id).or(metadata.trace_id);
+        Self {
+            event_type: header(&[EVENT_TYPE, TYPE_ALIAS]).or(event_type),
+            source: header(&[SOURCE]).or(metadata.source),
+            correlation_id: header(&[CORRELATION_ID, CORRELATION_ALIAS]).or(correlation_id).or(metadata.correlation_id),
+            trace_id: in_traceparent.or_else(known),
+            span_id,
+        }
+    }
+}
+
+/// Whether a header is called so; others write its name otherwise.
+fn is(name: &[u8], wanted: &str) -> bool {
+    name.eq_ignore_ascii_case(wanted.as_bytes())
+}
+
+/// The trace and the span of a `traceparent`.
+fn traceparent(value: &[u8]) -> Option<(String, String)> {
+    let context = TraceContext::parse(std::str::from_utf8(value).ok()?)?;
+    Some((format!("{:032x}", context.trace_id), format!("{:016x}", context.span_id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::record_batch::{Batch, Compression, TimestampType};
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    fn record(headers: &[(&str, &str)], value: &str) -> Record {
+        let batch = Batch {
+            compression: Compression::None,
+            timestamp_type: TimestampType::Create,
+            transactional: false,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            leader_epoch: 0,
+            base_offset: 0,
+            bytes: 0,
+            records: 1,
+        };
+        Record {
+            offset: 0,
+            timestamp: 0,
+            key: None,
+            value: Some(Bytes::copy_from_slice(value.as_bytes())),
+            headers: headers.iter().map(|(name, value)| (name.as_bytes(), Some(value.as_bytes()))).collect(),
+            aborted: false,
+            batch: Arc::new(batch),
+        }
+    }
+
+    fn found(id: &str, headers: &[(&str, &str)], value: &str) -> bool {
+        Wanted::parse(id).unwrap().find(&record(headers, value)).is_some()
+    }
+
+    #[test]
+    fn a_record_belongs_where_its_headers_or_its_value_say_so() {
+        let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+        for (headers, value) in [
+            (&[("x-correlation-id", "c-1")][..], ""),
+            (&[("Correlation-Id", "c-1")], "no JSON"),
+            (&[], r#"{"correlationId":"c-1"}"#),
+            (&[], r#"{"metadata":{"correlationId":"c-1"},"other":[1]}"#),
+        ] {
+            assert!(found("c-1", headers, value), "{headers:?} {value}");
+        }
+        for (headers, value) in [
+            (&[("traceparent", traceparent.as_str())][..], ""),
+            (&[("x-trace-id", TRACE)], ""),
+            (&[], r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736"}"#),
+            (&[], r#"{"metadata":{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736"}}"#),
+        ] {
+            for id in [TRACE, &TRACE.to_uppercase(), &traceparent] {
+                assert!(found(id, headers, value), "{id} {headers:?} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_only_mentions_an_id_does_not_belong_to_it() {
+        for (headers, value) in [
+            (&[("x-correlation-id", "c-12")][..], r#"{"note":"c-1"}"#),
+            (&[("x-note", "c-1")], r#"["c-1"]"#),
+            (&[], "c-1"),
+            (&[], r#"{"correlationId":7,"note":"c-1"}"#),
+        ] {
+            assert!(!found("c-1", headers, value), "{headers:?} {value}");
+        }
+    }
+
+    #[test]
+    fn what_headers_say_counts_before_what_the_value_says() {
+        let value = r#"{"eventType":"B","correlationId":"other","metadata":{"source":"shop","traceId":"t"}}"#;
+        let said =
+            Wanted::parse("c-1").unwrap().find(&record(&[("x-correlation-id", "c-1"), ("event-type", "A")], value));
+        let text = |text: &str| Some(text.to_owned());
+        let expected = Said {
+            event_type: text("A"),
+            source: text("shop"),
+            correlation_id: text("c-1"),
+            trace_id: text("t"),
+            span_id: None,
+        };
+        assert_eq!(said, Some(expected));
+    }
+
+    #[test]
+    fn nothing_is_no_id() {
+        assert!(Wanted::parse(" ").is_err());
+    }
+}

@@ -1,0 +1,135 @@
+//! Traces: what one request set off, across threads, processes and topics, as spans that OpenTelemetry understands.
+//!
+//! - [`context`]: how a trace is known to whoever carries it on: the header `traceparent`, of requests and of records.
+//! - [`current`]: what the work at hand belongs to.
+//! - [`span`]: what is told of a span.
+//! - [`export`]: tells the endpoint of spans, with [`otlp`] for the words and [`endpoint`] for the way.
+//!
+//! Contexts travel always. Spans are told of only in a process that was given an endpoint ([`start`]), and of a trace that is
+//! recorded: whether it is was decided where it began, or is decided here where nobody has ([`root`]). Without an endpoint a
+//! span costs the look whether there is one.
+
+pub mod context;
+pub mod current;
+pub mod endpoint;
+pub mod export;
+pub mod otlp;
+pub mod span;
+
+use std::sync::OnceLock;
+
+use metrics::{Counter, counter};
+use tokio::sync::mpsc;
+
+use crate::config::TraceSettings;
+use crate::config::tls::TlsError;
+use crate::telemetry::metrics as m;
+pub use context::TraceContext;
+pub use current::Current;
+use endpoint::Endpoint;
+use export::Exporter;
+pub use span::{Kind, Span};
+
+/// Spans are told to it. There is one a process, as there is one recorder of metrics.
+static TRACER: OnceLock<Tracer> = OnceLock::new();
+
+struct Tracer {
+    queue: mpsc::Sender<Span>,
+    /// Traces are recorded whose ids end in less than it.
+    threshold: u128,
+    dropped: Counter,
+}
+
+/// Why spans can't be told of.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The endpoint can't be spoken to in a way that is safe.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is one endpoint a process.
+    #[error("spans are told of already")]
+    Twice,
+}
+
+/// Tells `settings.endpoint` of spans from now on; nobody if there is none.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn start(settings: &TraceSettings) -> Result<Option<Exporter>, StartError> {
+    let Some(url) = &settings.endpoint else { return Ok(None) };
+    let endpoint = Endpoint::new(url)?;
+    let (queue, spans) = mpsc::channel(export::QUEUE);
+    let tracer = Tracer {
+        queue,
+        threshold: threshold(settings.sample),
+        dropped: counter!(m::SPANS_DROPPED.name, "reason" => "queue_full"),
+    };
+    TRACER.set(tracer).map_err(|_| StartError::Twice)?;
+    tracing::info!(endpoint = endpoint.address(), sample = settings.sample, "telling of spans");
+    Ok(Some(Exporter::start(endpoint, spans)))
+}
+
+/// Whether spans are told of.
+pub fn is_on() -> bool {
+    TRACER.get().is_some()
+}
+
+/// Whether spans of this trace are told of.
+pub fn is_recorded(context: &TraceContext) -> bool {
+    context.sampled && is_on()
+}
+
+/// The first span of a trace.
+pub fn root() -> TraceContext {
+    let context = TraceContext::random();
+    TraceContext {
+        sampled: TRACER.get().is_some_and(|tracer| is_sampled(context.trace_id, tracer.threshold)),
+        ..context
+    }
+}
+
+/// Tells of a span that has ended, if its trace is recorded. What there is no room for is not even put into words.
+pub fn tell(context: &TraceContext, span: impl FnOnce() -> Span) {
+    let Some(tracer) = TRACER.get().filter(|_| context.sampled) else { return };
+    match tracer.queue.try_reserve() {
+        Ok(place) => place.send(span()),
+        Err(_) => tracer.dropped.increment(1),
+    }
+}
+
+/// The bits at the end of a trace id that are random, as the standard has it.
+const RANDOM_BITS: u32 = 56;
+
+/// As many of the ends that a trace id may have are below it as `sample` (0 to 1) asks for.
+fn threshold(sample: f64) -> u128 {
+    (sample * (1_u64 << RANDOM_BITS) as f64) as u128
+}
+
+/// Whether a trace is recorded: all who ask get the same answer.
+fn is_sampled(trace_id: u128, threshold: u128) -> bool {
+    trace_id % (1 << RANDOM_BITS) < threshold
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_traces_are_recorded_as_is_asked_for() {
+        let recorded = |sample| {
+            let sampled = (0..10_000).filter(|_| is_sampled(TraceContext::random().trace_id, threshold(sample)));
+            sampled.count()
+        };
+        assert_eq!((recorded(0.0), recorded(1.0)), (0, 10_000));
+        assert!((700..=1_300).contains(&recorded(0.1)), "{}", recorded(0.1));
+        assert!(is_sampled(u128::MAX, threshold(1.0)) && !is_sampled(0, threshold(0.0)));
+    }
+
+    #[test]
+    fn without_an_endpoint_nothing_is_recorded_or_put_into_words() {
+        assert!(!is_on() && !root().sampled);
+        let context = TraceContext { sampled: true, ..TraceContext::random() };
+        tell(&context, || unreachable!("nobody asked"));
+        assert!(!is_recorded(&context));
+    }
+}
