@@ -16,6 +16,7 @@
 //! - [`reader`]: reads topics to show them.
 //! - [`record_json`]: a record as a line of JSON, written and read.
 //! - [`replay`]: rebuilding a state from the log.
+//! - [`watch`]: the cluster as it is, looked at every few seconds, with what was seen before.
 //! - [`wire`]: the protocol, for [`fetch`].
 
 pub mod admin;
@@ -34,6 +35,7 @@ pub mod producer;
 pub mod reader;
 pub mod record_json;
 pub mod replay;
+pub mod watch;
 pub mod wire;
 
 pub use cluster::Cluster;

@@ -147,7 +147,7 @@ pub(super) fn written_between(before: &Topic, after: &Topic) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::watch::testing::{at, group, topic};
+    use crate::kafka::watch::testing::{at, group, topic};
 
     fn member(id: &str, partitions: &[i32]) -> Member {
         let partitions = BTreeMap::from([("t".to_owned(), partitions.to_vec())]);

@@ -9,12 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{INTERVAL, Snapshot};
-use crate::web::chart::Window;
 
 /// How many points a series has: 15 minutes' worth of looks.
 pub const POINTS: usize = 15 * 60 / INTERVAL.as_secs() as usize;
-/// The same as charts show it.
-pub const WINDOW: Window = Window { minutes: 15, step: INTERVAL.as_millis() as i64 };
 /// Bytes that all series together may take.
 pub const MEMORY: usize = 24 * 1024 * 1024;
 /// Points from which trends and rates are told: three minutes' worth.
@@ -400,7 +397,7 @@ fn drain(points: &[(f64, f64)]) -> Drain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::watch::testing::{at, group, topic};
+    use crate::kafka::watch::testing::{at, group, topic};
 
     fn every_five_seconds(values: impl IntoIterator<Item = f64>) -> Vec<(f64, f64)> {
         values.into_iter().enumerate().map(|(number, value)| (number as f64 * 5.0, value)).collect()
