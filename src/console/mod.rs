@@ -114,7 +114,7 @@ mod tests {
         let stopped = CancellationToken::new();
         stopped.cancel();
         let cluster = Cluster::new(settings);
-        let watch = Watch::start(cluster.clone(), stopped.clone());
+        let watch = Watch::start(cluster.clone(), INTERVAL, stopped.clone());
         let guard = Guard::new(mode, true);
         Arc::new(Console {
             cluster,

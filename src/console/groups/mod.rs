@@ -31,7 +31,7 @@ pub fn routes() -> Vec<Route> {
 pub fn state_class(state: &str) -> &'static str {
     match state {
         "Stable" => "badge-good",
-        "PreparingRebalance" | "CompletingRebalance" | "Assigning" | "Reconciling" => "badge-warn",
+        state if groups::is_rebalancing(state) => "badge-warn",
         "Dead" | "Unknown" => "badge-bad",
         _ => "",
     }
