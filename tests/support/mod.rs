@@ -9,7 +9,7 @@
 //! - [`orders`]: the orders, over HTTP; [`ledger`]: what the topics say of them, and whether it adds up
 //! - [`chance`]: random moments that can be repeated; [`clock`]: a clock that jumps
 //! - [`wire`]: Kafka's protocol by hand; [`traffic`]: producers and groups that speak it, and what they were told
-//! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
+//! - [`sse`]: a viewer of a stream; [`terminal`]: a terminal that a program is run on; [`tools`]: Kafka's own tools, kcat and redis-cli
 //! - [`process`]: what all the servers have in common: a directory, a log, a pid, an end
 //!
 //! Nothing sleeps for a guessed time: tests wait for conditions with [`eventually`]. Every process ends with its test,
@@ -33,6 +33,7 @@ pub mod redis;
 pub mod services;
 pub mod sse;
 pub mod stack;
+pub mod terminal;
 pub mod till;
 pub mod tools;
 pub mod traffic;
