@@ -47,7 +47,7 @@ embedded() {
         --test stream --test projection --test replay --test groups --test produce --test consume_print --test faults \
         --test topics --test console --test console_dead_letters --test console_groups --test console_messages \
         --test console_overview --test console_produce --test console_topics --test dead_letters --test reset \
-        --test processor --test orders --test orders_api --test trace \
+        --test processor --test orders --test orders_api --test top --test trace \
         -- --skip aborted_transactions --skip internal_topics --skip what_compaction_left --skip a_lost_broker
     status=$?
     kill "$broker" && wait "$broker" || { echo "error: the embedded broker failed to end in order"; status=1; }

@@ -18,9 +18,11 @@ mod serve;
 mod settings;
 mod shutdown;
 mod start;
+mod top;
 mod topics;
 mod trace;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +46,7 @@ enum Command {
     Produce(produce::Args),
     Topics(topics::Args),
     Groups(groups::Args),
+    Top(top::Args),
     Replay(replay::Args),
     Trace(trace::Args),
     Reset(reset::Args),
@@ -89,7 +92,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
     }
     let resolved = cli.settings.resolve()?;
     let settings = Settings::from_resolved(&resolved)?;
-    crate::telemetry::logs::start(&settings)?;
+    // Lines of a log would go right through what is drawn on the same terminal.
+    if !matches!(&cli.command, Command::Top(args) if args.takes_terminal() && std::io::stderr().is_terminal()) {
+        crate::telemetry::logs::start(&settings)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -100,6 +106,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Status> {
             Command::Produce(args) => produce::run(args, &settings).await,
             Command::Topics(args) => topics::run(&args, &settings).await,
             Command::Groups(args) => groups::run(&args, &settings).await,
+            Command::Top(args) => top::run(&args, &settings).await,
             Command::Replay(args) => replay::run(&args, &settings).await,
             Command::Trace(args) => trace::run(&args, &settings).await,
             Command::Reset(args) => reset::run(&args, &settings).await,

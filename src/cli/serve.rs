@@ -15,10 +15,10 @@ use super::{Status, shutdown, start};
 use crate::apps::{self, App, Prefix};
 use crate::config::{ConsoleMode, Settings};
 use crate::console::runs::Runs;
-use crate::console::watch::Watch;
 use crate::console::{self, Console, Guard, export};
 use crate::kafka::Cluster;
 use crate::kafka::dead_letter::is_dead_letter_topic;
+use crate::kafka::watch::{INTERVAL, Watch};
 use crate::listen;
 use crate::web::health::Scrape;
 use crate::web::{self, Part, READ, Routes, assets, dead_letters, health, reply};
@@ -145,7 +145,7 @@ async fn serve(
 /// Looks at the cluster for the console and the exporter; nobody does when both are off.
 fn watch(settings: &Settings, cluster: &Cluster, stop: &CancellationToken) -> Option<Watch> {
     let is_wanted = console_mode(settings) != ConsoleMode::Off || settings.export.on == Some(true);
-    is_wanted.then(|| Watch::start(cluster.clone(), stop.clone()))
+    is_wanted.then(|| Watch::start(cluster.clone(), INTERVAL, stop.clone()))
 }
 
 /// What the process tells about itself and, unless told not to, about the cluster that it watches.

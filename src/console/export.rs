@@ -5,12 +5,12 @@
 
 use std::fmt::Write;
 
-use super::watch::{Snapshot, Watch};
 use crate::clock::now_ms;
 use crate::config::ExportSettings;
 use crate::kafka::admin::groups::Group;
 use crate::kafka::admin::positions::Position;
 use crate::kafka::admin::topics::{Partition, Topic};
+use crate::kafka::watch::{Snapshot, Watch};
 use crate::telemetry::metrics::{Kind, Metric, metrics};
 
 metrics! {
@@ -186,7 +186,7 @@ fn consumer_groups(text: &mut Text, groups: &[&Group], settings: &ExportSettings
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::watch::testing::{at, group, topic};
+    use crate::kafka::watch::testing::{at, group, topic};
 
     fn samples(text: &str, name: &str) -> Vec<String> {
         let of_it = text.lines().filter_map(|line| line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' '])));

@@ -14,7 +14,7 @@
 //! - [`produce`]: writing records; [`runs`]: work that goes on while one looks at it.
 //! - [`dead_letters`]: what could not be handled, and the ways back.
 //! - [`openapi`]: the document of the API.
-//! - [`watch`]: the cluster as it is, looked at every few seconds; [`export`]: the same for Prometheus.
+//! - [`export`]: the cluster as it was looked at, for Prometheus.
 
 pub mod dead_letters;
 pub mod decode;
@@ -34,7 +34,6 @@ pub mod route;
 pub mod runs;
 pub mod spark;
 pub mod topics;
-pub mod watch;
 
 use std::sync::Arc;
 
@@ -42,15 +41,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::TopicDefaults;
 use crate::kafka::Cluster;
+use crate::kafka::watch::{INTERVAL, Watch};
 use crate::web::{Part, Routes};
 pub use crate::web::{chart, human};
+use chart::Window;
 pub use guard::Guard;
 use route::Route;
 use runs::Runs;
-use watch::Watch;
 
 /// Where its pages begin.
 pub const HOME: Part = Part { name: "Console", address: "/console" };
+
+/// What its charts show: all that the watch remembers.
+const WINDOW: Window = Window { minutes: 15, step: INTERVAL.as_millis() as i64 };
 
 /// What the console's pages share.
 pub struct Console {
@@ -111,7 +114,7 @@ mod tests {
         let stopped = CancellationToken::new();
         stopped.cancel();
         let cluster = Cluster::new(settings);
-        let watch = Watch::start(cluster.clone(), stopped.clone());
+        let watch = Watch::start(cluster.clone(), INTERVAL, stopped.clone());
         let guard = Guard::new(mode, true);
         Arc::new(Console {
             cluster,

@@ -17,6 +17,7 @@
 //! - [`record_json`]: a record as a line of JSON, written and read.
 //! - [`replay`]: rebuilding a state from the log.
 //! - [`traces`]: the spans of records.
+//! - [`watch`]: the cluster as it is, looked at every few seconds, with what was seen before.
 //! - [`wire`]: the protocol, for [`fetch`].
 
 pub mod admin;
@@ -36,6 +37,7 @@ pub mod reader;
 pub mod record_json;
 pub mod replay;
 mod traces;
+pub mod watch;
 pub mod wire;
 
 pub use cluster::Cluster;

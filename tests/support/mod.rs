@@ -10,7 +10,7 @@
 //! - [`otlp`]: takes spans as a collector does
 //! - [`chance`]: random moments that can be repeated; [`clock`]: a clock that jumps
 //! - [`wire`]: Kafka's protocol by hand; [`traffic`]: producers and groups that speak it, and what they were told
-//! - [`sse`]: a viewer of a stream; [`tools`]: Kafka's own tools, kcat and redis-cli
+//! - [`sse`]: a viewer of a stream; [`terminal`]: a terminal that a program is run on; [`tools`]: Kafka's own tools, kcat and redis-cli
 //! - [`monitoring`], [`grafana`]: the files that scrape and show kboard; [`prometheus`]: the servers that read them;
 //!   [`webhook`]: who is told
 //! - [`process`]: what all the servers have in common: a directory, a log, a pid, an end
@@ -40,6 +40,7 @@ pub mod redis;
 pub mod services;
 pub mod sse;
 pub mod stack;
+pub mod terminal;
 pub mod till;
 pub mod tools;
 pub mod traffic;
@@ -57,8 +58,8 @@ pub use embedded::Embedded;
 pub use kboard::Kboard;
 pub use ledger::Ledger;
 pub use load::Load;
-pub use prometheus::{Alertmanager, Prometheus};
 pub use otlp::Otlp;
+pub use prometheus::{Alertmanager, Prometheus};
 pub use redis::RedisServer;
 pub use sse::SseClient;
 pub use stack::Stack;

@@ -125,7 +125,7 @@ fn positions(group: &Group) -> String {
             known(position.end),
             known(position.lag),
             behind(position.lag_seconds),
-            reader(group, position),
+            group.reader(position).unwrap_or("nobody").to_owned(),
             position.note.unwrap_or_default().to_owned(),
         ]
     };
@@ -156,15 +156,6 @@ fn effect(step: &Move) -> String {
         None if step.after.is_some() => "first commit".to_owned(),
         None => "none".to_owned(),
     }
-}
-
-/// The client that reads a partition; where several members have one client's name, the member.
-fn reader(group: &Group, position: &Position) -> String {
-    let Some(id) = &position.member else { return "nobody".to_owned() };
-    let member = group.members.iter().find(|member| member.member == *id);
-    let Some(member) = member else { return id.clone() };
-    let namesakes = group.members.iter().filter(|other| other.client == member.client).count();
-    if namesakes > 1 { id.clone() } else { member.client.clone() }
 }
 
 fn assigned(member: &Member) -> String {

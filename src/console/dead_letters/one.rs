@@ -17,11 +17,11 @@ use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
 use crate::console::topics;
-use crate::console::watch::Snapshot;
 use crate::kafka::dead_letter::letter::Letter;
 use crate::kafka::dead_letter::send_back::SendBack;
 use crate::kafka::dead_letter::survey::{Limits, find, survey};
 use crate::kafka::event::header_str;
+use crate::kafka::watch::Snapshot;
 use crate::processor::retry::record::{Failed, HISTORY};
 
 /// How far is looked for the mark that a letter was sent back.

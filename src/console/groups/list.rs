@@ -15,10 +15,10 @@ use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
 use crate::console::spark::spark;
-use crate::console::watch::history::Trend;
-use crate::console::watch::{Problem, Watch};
 use crate::console::{Console, human};
 use crate::kafka::admin::groups::{Broker, Group};
+use crate::kafka::watch::history::Trend;
+use crate::kafka::watch::{Problem, Watch};
 
 /// Rows of a page when nobody says how many.
 const PAGE: usize = 50;
@@ -339,7 +339,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::console::watch::testing::{at, group};
+    use crate::kafka::watch::testing::{at, group};
 
     fn select(wanted: &Wanted) -> Vec<String> {
         let mut unknown = group("unknown", true, &[]);

@@ -16,10 +16,10 @@ pub use one::numbers;
 
 use super::refusal::Refusal;
 use super::route::Route;
-use super::watch::history::{Drain, Trend};
 use super::{Console, human};
 use crate::kafka::admin::groups::{self, Group};
 use crate::kafka::admin::reset::Move;
+use crate::kafka::watch::history::{Drain, Trend};
 use crate::kafka::{KafkaError, lookup};
 
 /// The addresses of groups.
@@ -31,7 +31,7 @@ pub fn routes() -> Vec<Route> {
 pub fn state_class(state: &str) -> &'static str {
     match state {
         "Stable" => "badge-good",
-        "PreparingRebalance" | "CompletingRebalance" | "Assigning" | "Reconciling" => "badge-warn",
+        state if groups::is_rebalancing(state) => "badge-warn",
         "Dead" | "Unknown" => "badge-bad",
         _ => "",
     }

@@ -15,12 +15,12 @@ use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
 use crate::console::spark::spark;
-use crate::console::watch::Problem;
-use crate::console::watch::history::{Course, Drain, Trend, WINDOW};
-use crate::console::watch::trail::Change;
-use crate::console::{Console, human};
+use crate::console::{Console, WINDOW, human};
 use crate::kafka::admin::groups::{Broker, Member};
 use crate::kafka::admin::positions::Position;
+use crate::kafka::watch::Problem;
+use crate::kafka::watch::history::{Course, Drain, Trend};
+use crate::kafka::watch::trail::Change;
 
 /// Partitions on a page.
 const PAGE: usize = 200;

@@ -6,14 +6,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::now_ms;
+use crate::console::WINDOW;
 use crate::console::chart::{Chart, Line, Unit};
 use crate::console::frame::segment;
 use crate::console::spark::spark;
-use crate::console::watch::history::{History, Series, Trend, WINDOW};
-use crate::console::watch::trail::Change;
-use crate::console::watch::{Problem, Snapshot, Watch};
 use crate::kafka::admin::brokers::Broker;
 use crate::kafka::admin::groups::Group;
+use crate::kafka::watch::history::{History, Series, Trend};
+use crate::kafka::watch::trail::Change;
+use crate::kafka::watch::{Problem, Snapshot, Watch};
 
 /// Lines of a chart; the rest is one line more.
 const LINES: usize = 5;
@@ -321,7 +322,7 @@ fn with_rest(mut lines: Vec<Line>, all: &[f32], count: usize) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::watch::testing::{at, topic};
+    use crate::kafka::watch::testing::{at, topic};
 
     #[test]
     fn offline_partitions_are_listed_before_those_that_lack_a_replica() {

@@ -15,10 +15,10 @@ use crate::console::frame::{self, Frame, Section};
 use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
-use crate::console::watch::Snapshot;
 use crate::kafka::KafkaError;
 use crate::kafka::admin::settings;
 use crate::kafka::admin::topics::{self, Topic};
+use crate::kafka::watch::Snapshot;
 
 /// Rows of a page.
 const SIZE: usize = 50;

@@ -14,8 +14,8 @@ use crate::console::human;
 use crate::console::refusal::Refusal;
 use crate::console::request::{Params, Request};
 use crate::console::route::Route;
-use crate::console::watch::Snapshot;
 use crate::kafka::admin::topics::{self, Partition};
+use crate::kafka::watch::Snapshot;
 use crate::kafka::{KafkaError, dead_letter, lookup};
 
 pub(super) fn routes() -> Vec<Route> {

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::console::human;
-use crate::console::watch::Snapshot;
 use crate::kafka::KafkaError;
 use crate::kafka::admin::settings::{self, Keeping};
 use crate::kafka::admin::topics::{self, Topic};
+use crate::kafka::watch::Snapshot;
 
 /// A topic in one line.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]

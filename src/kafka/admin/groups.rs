@@ -22,6 +22,11 @@ const EMPTY: &str = "Empty";
 /// The state of a group that is gone.
 const DEAD: &str = "Dead";
 
+/// Whether a group in `state` is about to share out its partitions anew, by either protocol.
+pub fn is_rebalancing(state: &str) -> bool {
+    matches!(state, "PreparingRebalance" | "CompletingRebalance" | "Assigning" | "Reconciling")
+}
+
 /// A group in the list that each broker gives of those it coordinates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
@@ -144,6 +149,14 @@ impl Group {
     /// The same at `now` (ms), of those that still stand where they were seen.
     pub fn lag_seconds_at(&self, now: i64) -> Option<f64> {
         self.positions.iter().filter_map(|position| position.lag_seconds_at(now)).reduce(f64::max)
+    }
+
+    /// The client that reads a partition; where several members have one client's name, the member.
+    pub fn reader<'a>(&'a self, position: &'a Position) -> Option<&'a str> {
+        let id = position.member.as_deref()?;
+        let Some(member) = self.members.iter().find(|member| member.member == id) else { return Some(id) };
+        let namesakes = self.members.iter().filter(|other| other.client == member.client).count();
+        Some(if namesakes > 1 { id } else { &member.client })
     }
 
     /// The topics it reads.

@@ -61,11 +61,22 @@ pub fn group(name: &str, has_member: bool, positions: &[(&str, i32, Option<i64>,
     }
 }
 
+/// What is remembered after these looks.
+pub fn past(looks: &[Snapshot]) -> Past {
+    let mut past = Past::default();
+    let mut before = &Snapshot::default();
+    for look in looks {
+        past.history.add(before, look);
+        past.trail.add(before, look);
+        before = look;
+    }
+    past
+}
+
 impl Watch {
     /// A watch that has seen `snapshot` and nothing else.
     pub fn showing(snapshot: Snapshot) -> Self {
-        let mut past = Past::default();
-        past.history.add(&Snapshot::default(), &snapshot);
+        let past = past(std::slice::from_ref(&snapshot));
         let (_, snapshots) = tokio::sync::watch::channel(Arc::new(snapshot));
         Self { snapshots, past: Arc::new(RwLock::new(past)), wanted: Arc::default() }
     }

@@ -1,4 +1,4 @@
-//! The last quarter of an hour: a point for each look, of what moves.
+//! The last looks, a quarter of an hour of the console's: a point for each, of what moves.
 //!
 //! What doesn't move takes next to nothing, however much of it there is; what does takes under a kilobyte a series. Beyond
 //! [`MEMORY`], the quietest series begin anew, those of single partitions first.
@@ -8,21 +8,19 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::trail::{read_between, written_between};
 use super::{INTERVAL, Snapshot};
-use crate::web::chart::Window;
 
-/// How many points a series has: 15 minutes' worth of looks.
+/// How many points a series has: 15 minutes' worth of looks at the console's [`INTERVAL`].
 pub const POINTS: usize = 15 * 60 / INTERVAL.as_secs() as usize;
-/// The same as charts show it.
-pub const WINDOW: Window = Window { minutes: 15, step: INTERVAL.as_millis() as i64 };
 /// Bytes that all series together may take.
 pub const MEMORY: usize = 24 * 1024 * 1024;
-/// Points from which trends and rates are told: three minutes' worth.
-const RECENT: usize = 3 * 60 / INTERVAL.as_secs() as usize;
+/// Seconds whose points trends are told from.
+const RECENT: f64 = 180.0;
 /// Points without which nothing can be said of a trend.
 const ENOUGH: usize = 3;
-/// Points of the last minute: who had nothing left in it keeps up.
-const MOMENT: usize = 60 / INTERVAL.as_secs() as usize;
+/// Seconds in which somebody who keeps up had nothing left once.
+const MOMENT: f64 = 60.0;
 /// A change of lag smaller than this part of it, and smaller than so many records, is no trend.
 const STEADY: (f64, f64) = (0.02, 5.0);
 
@@ -243,10 +241,15 @@ impl History {
 
     fn course_of(&self, lag: &Series) -> Course {
         let points = self.points(lag);
-        let recent = points.len().saturating_sub(RECENT);
-        let times = self.times.iter().skip(recent).map(|time| *time as f64 / 1000.0);
-        let known: Vec<(f64, f64)> =
-            times.zip(points[recent..].iter().map(|lag| f64::from(*lag))).filter(|(_, lag)| !lag.is_nan()).collect();
+        let seconds = |time: &i64| *time as f64 / 1000.0;
+        let begin = self.times.back().map_or(0.0, seconds) - RECENT;
+        let known: Vec<(f64, f64)> = self
+            .times
+            .iter()
+            .map(seconds)
+            .zip(points.iter().map(|lag| f64::from(*lag)))
+            .filter(|(time, lag)| *time > begin && !lag.is_nan())
+            .collect();
         Course { trend: trend(&known), drain: drain(&known), points }
     }
 
@@ -280,12 +283,8 @@ impl History {
                 topic.retain(|_, series| series.last_look == look);
             }
             let Some(earlier) = before.groups.get(name) else { continue };
-            // Without members nobody reads: then it was set.
-            if group.members.is_empty() && earlier.members.is_empty() {
-                continue;
-            }
-            for (topic, records) in super::trail::read_between(earlier, group) {
-                *read_by_topic.entry(topic).or_default() += records;
+            for (position, records) in read_between(earlier, group) {
+                *read_by_topic.entry(position.topic.as_str()).or_default() += records;
             }
         }
         self.groups.retain(|_, series| series.lag.last_look == look);
@@ -293,7 +292,8 @@ impl History {
         let (mut written, mut read) = (0, 0);
         for (name, topic) in &after.topics {
             let earlier = before.topics.get(name);
-            let records_written = earlier.map_or(0, |earlier| super::trail::written_between(earlier, topic));
+            let records_written =
+                earlier.map_or(0, |earlier| written_between(earlier, topic).map(|(_, records)| records).sum());
             let records_read = read_by_topic.get(name.as_str()).copied().unwrap_or(0);
             let series = match self.topics.get_mut(name) {
                 Some(series) => series,
@@ -367,7 +367,8 @@ fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
 }
 
 fn keeps_up(points: &[(f64, f64)]) -> bool {
-    points.iter().rev().take(MOMENT).any(|(_, left)| *left <= 0.0)
+    let now = points.last().map_or(0.0, |(time, _)| *time);
+    points.iter().rev().take_while(|(time, _)| now - time < MOMENT).any(|(_, left)| *left <= 0.0)
 }
 
 fn trend(points: &[(f64, f64)]) -> Trend {
@@ -400,7 +401,7 @@ fn drain(points: &[(f64, f64)]) -> Drain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::watch::testing::{at, group, topic};
+    use crate::kafka::watch::testing::{at, group, topic};
 
     fn every_five_seconds(values: impl IntoIterator<Item = f64>) -> Vec<(f64, f64)> {
         values.into_iter().enumerate().map(|(number, value)| (number as f64 * 5.0, value)).collect()
@@ -460,6 +461,25 @@ mod tests {
         assert_eq!(drain(&every_five_seconds([500.0, 0.0, 300.0, 400.0])), Drain::Soon);
         assert_eq!(drain(&every_five_seconds([500.0, 100.0])), Drain::Unknown);
         assert_eq!(drain(&[]), Drain::Unknown);
+    }
+
+    #[test]
+    fn how_often_one_looks_does_not_change_what_is_said_of_a_lag() {
+        for seconds in [1, 5, 20] {
+            let mut history = History::default();
+            let mut before = Snapshot::default();
+            for time in (0..=600).step_by(seconds) {
+                // It grew for eight minutes, and shrinks by 10 a second since.
+                let lag = if time < 480 { 1_000 + 4 * time } else { 2_920 - 10 * (time - 480) } as i64;
+                let after = at(1 + time as i64 * 1_000, [], [group("g", true, &[("t", 0, Some(0), lag)])]);
+                history.add(&before, &after);
+                before = after;
+            }
+            let course = history.course("g").unwrap();
+            assert_eq!(course.trend, Trend::Falling, "every {seconds} s");
+            let Drain::In(left) = course.drain else { panic!("every {seconds} s: {:?}", course.drain) };
+            assert!((200.0..400.0).contains(&left), "every {seconds} s: {left}");
+        }
     }
 
     #[test]

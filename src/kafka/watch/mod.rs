@@ -1,7 +1,7 @@
-//! The cluster as it is, looked at every few seconds, however many people look on.
+//! The cluster as it is, looked at again and again, however many people look on.
 //!
 //! - [`look`]: one look, with a few requests; [`since`]: for how long records have waited.
-//! - [`history`]: rates and lags of the last quarter of an hour; [`trail`]: the groups' rebalances.
+//! - [`history`]: rates and lags of the last looks; [`trail`]: the groups' rebalances.
 //!
 //! Watching joins no group and commits nothing.
 
@@ -32,7 +32,7 @@ use history::History;
 use since::Since;
 use trail::Trail;
 
-/// How often the cluster is looked at.
+/// How often the console looks at the cluster.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 /// How long someone who changed something waits for a look that shows it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -116,14 +116,14 @@ pub struct Past {
 }
 
 impl Watch {
-    /// Looks at `cluster` from now on, until `shutdown`.
-    pub fn start(cluster: Cluster, shutdown: CancellationToken) -> Self {
+    /// Looks at `cluster` every `interval` from now on, until `shutdown`.
+    pub fn start(cluster: Cluster, interval: Duration, shutdown: CancellationToken) -> Self {
         let (sender, snapshots) = watch::channel(Arc::default());
         let watch = Self { snapshots, past: Arc::default(), wanted: Arc::default() };
         let (past, wanted) = (Arc::clone(&watch.past), Arc::clone(&watch.wanted));
-        tokio::spawn(
-            async move { shutdown.run_until_cancelled(keep_looking(&cluster, &sender, &past, &wanted)).await },
-        );
+        tokio::spawn(async move {
+            shutdown.run_until_cancelled(keep_looking(&cluster, interval, &sender, &past, &wanted)).await
+        });
         watch
     }
 
@@ -155,10 +155,16 @@ impl Watch {
     }
 }
 
-async fn keep_looking(cluster: &Cluster, sender: &watch::Sender<Arc<Snapshot>>, past: &RwLock<Past>, wanted: &Notify) {
-    let mut interval = tokio::time::interval(INTERVAL);
+async fn keep_looking(
+    cluster: &Cluster,
+    every: Duration,
+    sender: &watch::Sender<Arc<Snapshot>>,
+    past: &RwLock<Past>,
+    wanted: &Notify,
+) {
+    let mut interval = tokio::time::interval(every);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut since = Since::default();
+    let mut since = Since::new(every);
     loop {
         tokio::select! {
             _ = interval.tick() => {}

@@ -12,14 +12,16 @@ use crate::kafka::admin::groups::Group;
 use crate::kafka::admin::positions::Position;
 use crate::kafka::admin::waiting;
 
-/// Records that are read at one look.
-const READS: usize = 256;
+/// Records that are read in a second.
+const READS: f64 = 50.0;
 /// How long that may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What is known of the times of records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Since {
+    /// Records that are read at one look.
+    reads: usize,
     /// When the records were written at which groups stand, by topic, partition and offset.
     known: HashMap<(String, i32, i64), i64>,
     /// How many were passed over, so that each has its turn.
@@ -27,6 +29,12 @@ pub struct Since {
 }
 
 impl Since {
+    /// Nothing is known, and looks are taken every `interval`.
+    pub fn new(interval: Duration) -> Self {
+        let reads = (READS * interval.as_secs_f64()).ceil() as usize;
+        Self { reads, known: HashMap::new(), turn: 0 }
+    }
+
     /// Fills in for how long records have waited at `now` (ms), given the groups as they were at the look before.
     pub async fn fill(
         &mut self,
@@ -52,7 +60,7 @@ impl Since {
                 }
             }
         }
-        let read = unread.len().min(READS);
+        let read = unread.len().min(self.reads);
         let first = if unread.is_empty() { 0 } else { self.turn % unread.len() };
         self.turn = if read == unread.len() { 0 } else { first + read };
         unread.rotate_left(first);

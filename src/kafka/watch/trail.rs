@@ -1,13 +1,14 @@
 //! What happened between two looks: rebalances, records written and read.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Snapshot;
-use crate::kafka::admin::groups::{Group, Member};
-use crate::kafka::admin::topics::Topic;
+use crate::kafka::admin::groups::{Group, Member, is_rebalancing};
+use crate::kafka::admin::positions::Position;
+use crate::kafka::admin::topics::{Partition, Topic};
 
 /// Changes that are remembered of all groups together.
 const CHANGES: usize = 2_000;
@@ -38,9 +39,30 @@ pub struct Change {
     pub moved: usize,
 }
 
+impl Change {
+    /// Whether a rebalance began, or was over before it was seen: what changes in the course of one is part of it.
+    pub fn is_rebalance(&self) -> bool {
+        let was_rebalancing = self.from.as_deref().is_some_and(is_rebalancing);
+        let began = self.to.as_deref().is_some_and(is_rebalancing);
+        !was_rebalancing && (began || !self.joined.is_empty() || !self.left.is_empty() || self.moved > 0)
+    }
+}
+
+/// How often a group was rebalanced since the first look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rebalances {
+    /// How often.
+    pub count: usize,
+    /// When that was noticed for the last time, in milliseconds since the epoch.
+    pub last: Option<i64>,
+}
+
 /// The changes that are remembered, newest last.
 #[derive(Debug, Default)]
-pub struct Trail(VecDeque<Change>);
+pub struct Trail {
+    changes: VecDeque<Change>,
+    rebalances: HashMap<String, Rebalances>,
+}
 
 impl Trail {
     pub(super) fn add(&mut self, before: &Snapshot, after: &Snapshot) {
@@ -54,24 +76,34 @@ impl Trail {
         for group in before.groups.iter().filter(|(name, _)| !after.groups.contains_key(*name)).map(|(_, group)| group)
         {
             change(after.taken_at, Some(group), None).into_iter().for_each(|change| self.push(change));
+            self.rebalances.remove(&group.group);
         }
     }
 
     fn push(&mut self, change: Change) {
-        let mut of_it = self.0.iter().enumerate().filter(|(_, known)| known.group == change.group);
+        if change.is_rebalance() {
+            let seen = self.rebalances.entry(change.group.clone()).or_default();
+            *seen = Rebalances { count: seen.count + 1, last: Some(change.at) };
+        }
+        let mut of_it = self.changes.iter().enumerate().filter(|(_, known)| known.group == change.group);
         let oldest = of_it.next().map(|(at, _)| at);
         if let Some(oldest) = oldest.filter(|_| of_it.count() + 1 >= CHANGES_OF_ONE) {
-            self.0.remove(oldest);
+            self.changes.remove(oldest);
         }
-        if self.0.len() >= CHANGES {
-            self.0.pop_front();
+        if self.changes.len() >= CHANGES {
+            self.changes.pop_front();
         }
-        self.0.push_back(change);
+        self.changes.push_back(change);
     }
 
     /// The newest changes, of all groups or of one, newest first.
     pub fn newest<'a>(&'a self, group: Option<&'a str>) -> impl Iterator<Item = &'a Change> {
-        self.0.iter().rev().filter(move |change| group.is_none_or(|group| change.group == group))
+        self.changes.iter().rev().filter(move |change| group.is_none_or(|group| change.group == group))
+    }
+
+    /// How often a group was rebalanced.
+    pub fn rebalances(&self, group: &str) -> Rebalances {
+        self.rebalances.get(group).copied().unwrap_or_default()
     }
 }
 
@@ -120,34 +152,44 @@ fn moved(before: Option<&Group>, after: Option<&Group>) -> usize {
     taken + then.keys().filter(|partition| !now.contains_key(*partition)).count()
 }
 
-/// Records that a group has committed past between two looks, by topic.
-pub(super) fn read_between<'a>(before: &Group, after: &'a Group) -> impl Iterator<Item = (&'a str, i64)> {
+/// Records that a group has committed past between two looks, by partition.
+pub fn read_between<'a>(before: &Group, after: &'a Group) -> impl Iterator<Item = (&'a Position, i64)> {
+    // Without members nobody reads: then it was set.
+    let is_read = !before.members.is_empty() || !after.members.is_empty();
     // Both are in the order of topics and partitions.
     let mut earlier = before.positions.iter().peekable();
-    after.positions.iter().filter_map(move |position| {
+    after.positions.iter().filter(move |_| is_read).filter_map(move |position| {
         let key = (&position.topic, position.partition);
         while earlier.next_if(|earlier| (&earlier.topic, earlier.partition) < key).is_some() {}
         let earlier = earlier.next_if(|earlier| (&earlier.topic, earlier.partition) == key)?;
         let read = position.committed? - earlier.committed?;
-        (read > 0).then_some((position.topic.as_str(), read))
+        (read > 0).then_some((position, read))
     })
 }
 
-/// Records that were written to a topic between two looks; none where it was made anew.
-pub(super) fn written_between(before: &Topic, after: &Topic) -> i64 {
-    let written = after.partitions.iter().filter_map(|partition| {
+/// Records that were written to a topic between two looks, by partition; none where it was made anew.
+pub fn written_between<'a>(before: &'a Topic, after: &'a Topic) -> impl Iterator<Item = (&'a Partition, i64)> {
+    after.partitions.iter().filter_map(|partition| {
         let earlier = before.partition(partition.partition);
         // A partition that is new began with nothing.
         let earlier = earlier.map_or(Some(0), |earlier| earlier.latest)?;
-        Some((partition.latest? - earlier).max(0))
+        Some((partition, (partition.latest? - earlier).max(0)))
+    })
+}
+
+/// Bytes by which a topic grew between two looks, in those partitions that did; `None` where no size is known.
+pub fn grown_between(before: &Topic, after: &Topic) -> Option<u64> {
+    let grown = after.partitions.iter().filter_map(|partition| {
+        let earlier = before.partition(partition.partition).map_or(Some(0), |earlier| earlier.size)?;
+        Some(partition.size?.saturating_sub(earlier))
     });
-    written.sum()
+    grown.reduce(|sum, bytes| sum + bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::watch::testing::{at, group, topic};
+    use crate::kafka::watch::testing::{at, group, topic};
 
     fn member(id: &str, partitions: &[i32]) -> Member {
         let partitions = BTreeMap::from([("t".to_owned(), partitions.to_vec())]);
@@ -206,6 +248,44 @@ mod tests {
 
     #[test]
     fn a_topic_that_was_made_anew_was_not_written_backwards() {
-        assert_eq!(written_between(&topic("t", &[0..100, 0..7]), &topic("t", &[0..5, 0..9, 0..3])), 5);
+        let (before, after) = (topic("t", &[0..100, 0..7]), topic("t", &[0..5, 0..9, 0..3]));
+        let written: Vec<i64> = written_between(&before, &after).map(|(_, records)| records).collect();
+        assert_eq!(written, [0, 2, 3]);
+    }
+
+    #[test]
+    fn a_topic_grows_where_nothing_is_deleted() {
+        let sized = |sizes: &[Option<u64>]| {
+            let mut topic = topic("t", &vec![0..1; sizes.len()]);
+            topic.partitions.iter_mut().zip(sizes).for_each(|(partition, size)| partition.size = *size);
+            topic
+        };
+        let grown = |before: &[_], after: &[_]| grown_between(&sized(before), &sized(after));
+        assert_eq!(grown(&[Some(100), Some(900)], &[Some(150), Some(40), Some(7)]), Some(57));
+        assert_eq!(grown(&[Some(100), None], &[Some(150), Some(40)]), Some(50));
+        assert_eq!(grown(&[None], &[None]), None);
+    }
+
+    #[test]
+    fn a_rebalance_is_counted_once_whatever_was_seen_of_it() {
+        let one = || vec![member("a", &[0, 1])];
+        let two = || vec![member("a", &[0]), member("b", &[1])];
+        let mut trail = Trail::default();
+        let mut before = at(1_000, [], [with("Stable", one())]);
+        for (time, state, members) in [
+            (2_000, "PreparingRebalance", one()),
+            (3_000, "CompletingRebalance", two()),
+            (4_000, "Stable", two()),
+            // This one was over before it was seen.
+            (5_000, "Stable", one()),
+            (6_000, "Stable", one()),
+        ] {
+            let after = at(time, [], [with(state, members)]);
+            trail.add(&before, &after);
+            before = after;
+        }
+        assert_eq!(trail.rebalances("g"), Rebalances { count: 2, last: Some(5_000) });
+        trail.add(&before, &at(7_000, [], []));
+        assert_eq!(trail.rebalances("g"), Rebalances::default(), "what is gone is forgotten");
     }
 }

@@ -98,7 +98,7 @@ fn partition_of(group: &str, partitions: usize) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::watch::testing::{group, topic};
+    use crate::kafka::watch::testing::{group, topic};
 
     #[test]
     fn offsets_are_where_java_hashes_the_groups_name_to() {
