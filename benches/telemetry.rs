@@ -129,6 +129,9 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
+/// One of the figures of a load.
+type Figure = fn(&Load) -> f64;
+
 async fn report(args: &Args) -> anyhow::Result<()> {
     let mut loads: [Vec<Load>; 2] = Default::default();
     for _ in 0..args.rounds {
@@ -137,7 +140,7 @@ async fn report(args: &Args) -> anyhow::Result<()> {
         }
     }
     println!("| median of {} | without metrics | with them | ratio |\n|---|--:|--:|--:|", args.rounds);
-    let rows: [(&str, fn(&Load) -> f64); 4] = [
+    let rows: [(&str, Figure); 4] = [
         ("records produced, acks=all, a second", |load| load.produced),
         ("processor time, µs a record", |load| load.produced_micros),
         ("records projected into Redis, a second", |load| load.projected),

@@ -22,6 +22,7 @@ pub struct ProcessFacts {
 }
 
 impl ProcessFacts {
+    #[expect(clippy::new_without_default, reason = "it is of where it is made, which no default is")]
     /// Of the runtime that this is called in.
     pub fn new() -> Self {
         let runtime = Handle::current().metrics();
