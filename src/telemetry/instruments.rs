@@ -188,6 +188,38 @@ impl OutboxInstruments {
     }
 }
 
+/// The series of spans.
+#[derive(Clone)]
+pub struct SpanInstruments {
+    /// Spans that the endpoint took.
+    pub exported: Counter,
+    /// Spans for which there was no room.
+    pub queue_full: Counter,
+    /// Spans that were given up because the endpoint was away.
+    pub unreachable: Counter,
+    /// Spans that the endpoint would not take.
+    pub refused: Counter,
+}
+
+impl SpanInstruments {
+    /// Looks the series up.
+    pub fn new() -> Self {
+        let dropped = |reason: &'static str| counter!(m::SPANS_DROPPED.name, "reason" => reason);
+        Self {
+            exported: counter!(m::SPANS_EXPORTED.name),
+            queue_full: dropped("queue_full"),
+            unreachable: dropped("unreachable"),
+            refused: dropped("refused"),
+        }
+    }
+}
+
+impl Default for SpanInstruments {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The series of one kind of Redis operation.
 pub struct RedisInstruments {
     succeeded: Counter,

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use metrics::{Counter, counter};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +12,7 @@ use super::endpoint::{Endpoint, SendError};
 use super::otlp;
 use super::span::Span;
 use crate::backoff::Backoff;
-use crate::telemetry::metrics as m;
+use crate::telemetry::instruments::SpanInstruments;
 use crate::telemetry::seldom::Seldom;
 
 /// Spans that wait to be told of at most: some megabytes.
@@ -38,14 +37,14 @@ pub struct Exporter {
 
 impl Exporter {
     /// Starts telling `endpoint` of what comes through `queue`.
-    pub fn start(endpoint: Endpoint, queue: mpsc::Receiver<Span>) -> Self {
+    pub fn start(endpoint: Endpoint, queue: mpsc::Receiver<Span>, instruments: SpanInstruments) -> Self {
         let stop = CancellationToken::new();
         let worker = Worker {
             endpoint,
             queue,
             instance: uuid::Uuid::new_v4().to_string(),
             stop: stop.clone(),
-            exported: counter!(m::SPANS_EXPORTED.name),
+            instruments,
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
         };
         Self { stop, task: tokio::spawn(worker.run()) }
@@ -68,7 +67,7 @@ struct Worker {
     /// Tells this process from others of this program.
     instance: String,
     stop: CancellationToken,
-    exported: Counter,
+    instruments: SpanInstruments,
     backoff: Backoff,
 }
 
@@ -116,7 +115,7 @@ impl Worker {
                 Err(error) => {
                     AWAY.warn("spans can't be told of", &error);
                     if !error.is_retriable() || attempt == ATTEMPTS || self.stop.is_cancelled() {
-                        return dropped(reason(&error), count);
+                        return self.dropped(&error, count);
                     }
                 }
             }
@@ -131,21 +130,17 @@ impl Worker {
         self.backoff.reset();
         let refused = otlp::refused(answer);
         let rejected = refused.as_ref().map_or(0, |(rejected, _)| (*rejected).min(count));
-        self.exported.increment(count - rejected);
+        self.instruments.exported.increment(count - rejected);
         if let Some((_, reason)) = refused {
             AWAY.warn("the endpoint refused spans", &reason);
-            dropped("refused", rejected);
+            self.instruments.refused.increment(rejected);
         }
     }
-}
 
-fn reason(error: &SendError) -> &'static str {
-    match error {
-        SendError::Away { .. } => "unreachable",
-        SendError::Refused { .. } => "refused",
+    fn dropped(&self, error: &SendError, count: u64) {
+        match error {
+            SendError::Away { .. } => self.instruments.unreachable.increment(count),
+            SendError::Refused { .. } => self.instruments.refused.increment(count),
+        }
     }
-}
-
-fn dropped(reason: &'static str, count: u64) {
-    counter!(m::SPANS_DROPPED.name, "reason" => reason).increment(count);
 }

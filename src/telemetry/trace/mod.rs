@@ -18,12 +18,11 @@ pub mod span;
 
 use std::sync::OnceLock;
 
-use metrics::{Counter, counter};
 use tokio::sync::mpsc;
 
 use crate::config::TraceSettings;
 use crate::config::tls::TlsError;
-use crate::telemetry::metrics as m;
+use crate::telemetry::instruments::SpanInstruments;
 pub use context::TraceContext;
 pub use current::Current;
 use endpoint::Endpoint;
@@ -37,7 +36,7 @@ struct Tracer {
     queue: mpsc::Sender<Span>,
     /// Traces are recorded whose ids end in less than it.
     threshold: u128,
-    dropped: Counter,
+    instruments: SpanInstruments,
 }
 
 /// Why spans can't be told of.
@@ -56,17 +55,15 @@ pub enum StartError {
 /// # Errors
 /// See [`StartError`].
 pub fn start(settings: &TraceSettings) -> Result<Option<Exporter>, StartError> {
+    // They are among the metrics either way.
+    let instruments = SpanInstruments::new();
     let Some(url) = &settings.endpoint else { return Ok(None) };
     let endpoint = Endpoint::new(url)?;
     let (queue, spans) = mpsc::channel(export::QUEUE);
-    let tracer = Tracer {
-        queue,
-        threshold: threshold(settings.sample),
-        dropped: counter!(m::SPANS_DROPPED.name, "reason" => "queue_full"),
-    };
+    let tracer = Tracer { queue, threshold: threshold(settings.sample), instruments: instruments.clone() };
     TRACER.set(tracer).map_err(|_| StartError::Twice)?;
     tracing::info!(endpoint = endpoint.address(), sample = settings.sample, "telling of spans");
-    Ok(Some(Exporter::start(endpoint, spans)))
+    Ok(Some(Exporter::start(endpoint, spans, instruments)))
 }
 
 /// Whether spans are told of.
@@ -93,7 +90,7 @@ pub fn tell(context: &TraceContext, span: impl FnOnce() -> Span) {
     let Some(tracer) = TRACER.get().filter(|_| context.sampled) else { return };
     match tracer.queue.try_reserve() {
         Ok(place) => place.send(span()),
-        Err(_) => tracer.dropped.increment(1),
+        Err(_) => tracer.instruments.queue_full.increment(1),
     }
 }
 
