@@ -41,7 +41,8 @@ async fn viewer(board: &Kboard) -> SseClient {
 }
 
 async fn sees(viewer: &SseClient, count: usize) -> Vec<Value> {
-    viewer.shows(&format!("{count} messages"), SOON, |shown| shown.len() >= count).await
+    eventually(&format!("{count} messages"), SOON, async || (viewer.count() >= count).then_some(())).await;
+    viewer.shown()
 }
 
 /// The first events of a new stream, asked for with these headers and this query.

@@ -89,6 +89,11 @@ impl SseClient {
         self.seen.lock().unwrap().shown.clone()
     }
 
+    /// How many messages those are; this copies none of them.
+    pub fn count(&self) -> usize {
+        self.seen.lock().unwrap().shown.len()
+    }
+
     /// How often the server told this viewer to start anew.
     pub fn resets(&self) -> usize {
         self.seen.lock().unwrap().events.iter().filter(|event| event.name == "reset").count()
