@@ -12,6 +12,8 @@ use crate::kafka::watch::history::{Drain, History, Trend};
 use crate::kafka::watch::trail::{Change, grown_between, read_between, written_between};
 use crate::kafka::watch::{Past, Snapshot};
 
+/// A lag that is read in so many seconds is what comes between two commits, and no backlog.
+const BETWEEN_COMMITS: f64 = 5.0;
 /// Changes of groups that are shown.
 const CHANGES: usize = 500;
 
@@ -206,25 +208,46 @@ fn row_of_group(group: &Group, looks: &Looks, past: &Past) -> GroupRow {
     let between = looks.group(&group.group);
     let course = past.history.course(&group.group);
     let rebalances = past.trail.rebalances(&group.group);
+    let read = between
+        .map(|between| between.rate(read_between(between.before, between.after).map(|(_, records)| records).sum()));
     GroupRow {
         group: group.group.clone(),
         state: group.state.clone(),
         members: group.members.len(),
         topics: group.topics().into_iter().map(str::to_owned).collect(),
-        read: between
-            .map(|between| between.rate(read_between(between.before, between.after).map(|(_, records)| records).sum())),
+        read,
         lag: group.lag(),
         lag_is_partial: group.is_lag_partial(),
         lag_seconds: group.lag_seconds(),
         trend: course.as_ref().map_or(Trend::Steady, |course| course.trend),
-        drain: match (&course, group.lag()) {
-            (_, Some(0)) => Drain::Done,
-            (Some(course), _) => course.drain,
-            (None, _) => Drain::Unknown,
-        },
+        drain: drain(course.as_ref().map_or(Drain::Unknown, |course| course.drain), group.lag(), read),
         rebalances: rebalances.count,
         last_rebalance: rebalances.last,
         problem: group.problem.clone(),
         course: course.map(|course| course.points).unwrap_or_default(),
+    }
+}
+
+/// When a lag will be gone. Looked at every second, one that goes up and down between commits is never seen at nothing.
+fn drain(drain: Drain, lag: Option<i64>, read: Option<f64>) -> Drain {
+    match (drain, lag, read) {
+        (_, Some(0), _) => Drain::Done,
+        (Drain::Never, Some(lag), Some(read)) if lag as f64 <= read * BETWEEN_COMMITS => Drain::Soon,
+        (drain, ..) => drain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_between_two_commits_is_no_backlog() {
+        assert_eq!(drain(Drain::Never, Some(200), Some(40.0)), Drain::Soon);
+        assert_eq!(drain(Drain::Never, Some(201), Some(40.0)), Drain::Never);
+        assert_eq!(drain(Drain::Never, Some(1), Some(0.0)), Drain::Never);
+        assert_eq!(drain(Drain::In(9.0), Some(1), Some(40.0)), Drain::In(9.0));
+        assert_eq!(drain(Drain::Never, Some(0), None), Drain::Done);
+        assert_eq!(drain(Drain::Unknown, None, None), Drain::Unknown);
     }
 }

@@ -25,7 +25,7 @@ pub const SECONDS: i64 = 30;
 pub fn look(second: i64) -> Snapshot {
     let orders = sized(topic("orders", &[1_000..1_000 + 60 * second, 0..40 * second, 0..0]));
     let payments = sized(topic("payments", &[0..3 * second, 0..3 * second]));
-    let offsets = Topic { internal: true, ..topic("__consumer_offsets", &[0..50 * second]) };
+    let offsets = Topic { internal: true, ..topic("__consumer_offsets", &[0..50 * second, 0..0]) };
     let at_orders = [
         ("orders", 0, Some(1_000 + 20 * second), 1_000 + 60 * second),
         ("orders", 1, Some(20 * second), 40 * second),

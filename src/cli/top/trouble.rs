@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_cluster_in_order_has_no_trouble() {
-        let snapshot = at(1, [topic("t", &[0..5])], [group("g", true, &[("t", 0, None, 5)])]);
+        let snapshot = at(1, [topic("t", &[0..5, 0..0])], [group("g", true, &[("t", 0, None, 5)])]);
         assert_eq!(told(&snapshot), []);
     }
 

@@ -524,9 +524,10 @@ mod tests {
             history.keep_within(100_000);
             assert!(history.memory() <= 100_000, "{}", history.memory());
         }
-        let group = history.group("group-7").unwrap();
-        assert!(group.lag.moves(), "the groups' own series have room");
-        assert!(group.partitions["t"].values().any(|series| !series.moves()));
+        let groups = || names.iter().filter_map(|name| history.group(name));
+        assert!(groups().all(|group| group.lag.moves()), "the groups' own series have room");
+        // Which groups' partitions give way among equals is left to the map.
+        assert!(groups().any(|group| group.partitions["t"].values().any(|series| !series.moves())));
     }
 
     #[test]
