@@ -1,8 +1,8 @@
-//! What metrics cost, with them and without in turns: `cargo bench --bench telemetry -- --kafka … --redis …`.
+//! What metrics and traces cost, with them and without in turns: `cargo bench --bench telemetry -- --kafka … --redis …`.
 //! `benches/README.md` has the figures and what they mean.
 //!
-//! The library records into whatever recorder the process has, and into none if it has none: so the load runs in processes of
-//! its own, of which one in two installs kboard's.
+//! The library records into whatever recorder the process has, and into none if it has none; and it tells of spans in a process
+//! that was given an endpoint. So the load runs in processes of its own.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::process::{Command, Stdio};
@@ -16,9 +16,10 @@ use clap::{Parser, ValueEnum};
 use fred::interfaces::HashesInterface;
 use futures::{FutureExt, StreamExt, stream};
 use kboard::apps::{self, Prefix, Services, board};
-use kboard::config::{KafkaSettings, RedisSettings, TopicDefaults};
+use kboard::config::{KafkaSettings, RedisSettings, TopicDefaults, TraceSettings};
 use kboard::kafka::admin::ensure_topics;
 use kboard::kafka::consumer::GroupHealth;
+use kboard::kafka::event::TRACEPARENT;
 use kboard::kafka::{Cluster, Outgoing, Producer};
 use kboard::live::feed::{Event, Subscription};
 use kboard::live::sse::SseStream;
@@ -26,11 +27,17 @@ use kboard::redis::Redis;
 use kboard::telemetry::instruments::{PartitionInstruments, StreamInstruments};
 use kboard::telemetry::metrics as declared;
 use kboard::telemetry::process::ProcessFacts;
+use kboard::telemetry::trace;
+use kboard::web::{self, Routes};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+use url::Url;
+use warp::Filter;
+use warp::http::StatusCode;
 
 /// How long a load may take before the run is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -71,7 +78,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What metrics cost.
+/// What metrics and traces cost.
 #[derive(Parser)]
 #[command(name = "telemetry", max_term_width = 120)]
 struct Args {
@@ -90,16 +97,38 @@ struct Args {
     /// Be one of these processes
     #[arg(long, hide = true)]
     process: Option<Mode>,
+    /// Where it tells of spans
+    #[arg(long, hide = true)]
+    endpoint: Option<Url>,
     // `cargo bench` adds it to the arguments of every bench program.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Whether a process records metrics.
+/// What a process records.
 #[derive(Clone, Copy, ValueEnum)]
 enum Mode {
+    /// Nothing.
     Off,
-    On,
+    /// Metrics.
+    Metrics,
+    /// These, and one trace in a hundred.
+    Some,
+    /// These, and every trace.
+    All,
+}
+
+impl Mode {
+    const NAMES: [&str; 4] = ["off", "metrics", "some", "all"];
+
+    /// How many traces it records, from 0 to 1.
+    fn sample(self) -> f64 {
+        match self {
+            Self::Off | Self::Metrics => 0.0,
+            Self::Some => 0.01,
+            Self::All => 1.0,
+        }
+    }
 }
 
 /// What a process measured.
@@ -133,38 +162,52 @@ fn main() -> anyhow::Result<()> {
 type Figure = fn(&Load) -> f64;
 
 async fn report(args: &Args) -> anyhow::Result<()> {
-    let mut loads: [Vec<Load>; 2] = Default::default();
+    let endpoint = collector().await?;
+    let mut loads: [Vec<Load>; 4] = Default::default();
     for _ in 0..args.rounds {
-        for (mode, loads) in ["off", "on"].into_iter().zip(&mut loads) {
-            loads.push(process(args, mode)?);
+        for (mode, loads) in Mode::NAMES.into_iter().zip(&mut loads) {
+            loads.push(tokio::task::block_in_place(|| process(args, mode, &endpoint))?);
         }
     }
-    println!("| median of {} | without metrics | with them | ratio |\n|---|--:|--:|--:|", args.rounds);
-    let rows: [(&str, Figure); 4] = [
+    println!("| median of {} | nothing | metrics | and 1 % of the traces | and all traces |", args.rounds);
+    println!("|---|--:|--:|--:|--:|");
+    let rows: [(&str, fn(&Load) -> f64); 4] = [
         ("records produced, acks=all, a second", |load| load.produced),
         ("processor time, µs a record", |load| load.produced_micros),
         ("records projected into Redis, a second", |load| load.projected),
         ("processor time, µs a record", |load| load.projected_micros),
     ];
     for (what, figure) in rows {
-        let [off, on] = loads.each_ref().map(|loads| median(loads.iter().map(figure)));
-        println!("| {what} | {off:.2} | {on:.2} | {:.3} |", on / off);
+        let medians = loads.each_ref().map(|loads| median(loads.iter().map(figure)));
+        let cells = medians.map(|median| format!("{median:.2} ({:.3})", median / medians[0]));
+        println!("| {what} | {} |", cells.join(" | "));
     }
     let recorder = declared::builder()?.build_recorder();
     // A task may not read more than a few channels in a row.
     let fan_out = |instruments| tokio::task::block_in_place(|| fan_out(instruments));
     let off = fan_out(StreamInstruments::default());
     let on = fan_out(metrics::with_local_recorder(&recorder, StreamInstruments::default));
-    println!("| allocations for one frame to {VIEWERS} viewers | {} | {} | |", off.0, on.0);
-    println!("| nanoseconds a frame and viewer | {:.0} | {:.0} | {:.3} |", off.1, on.1, on.1 / off.1);
+    println!("\n| a frame to {VIEWERS} viewers | without metrics | with them |\n|---|--:|--:|");
+    println!("| allocations | {} | {} |", off.0, on.0);
+    println!("| nanoseconds a viewer | {:.0} | {:.0} ({:.3}) |", off.1, on.1, on.1 / off.1);
     let (samples, took) = scrape()?;
     println!("\nA scrape of {samples} samples: {:.1} ms.", took.as_secs_f64() * 1000.0);
     Ok(())
 }
 
-fn process(args: &Args, mode: &str) -> anyhow::Result<Load> {
+/// Something that takes spans and forgets them.
+async fn collector() -> anyhow::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let takes = warp::post().and(warp::body::bytes()).map(|_| StatusCode::OK);
+    let routes = Routes::new(takes.map(warp::reply::Reply::into_response).boxed(), &[]);
+    tokio::spawn(web::server::serve(listener, routes, CancellationToken::new()));
+    Ok(format!("http://{address}"))
+}
+
+fn process(args: &Args, mode: &str, endpoint: &str) -> anyhow::Result<Load> {
     let output = Command::new(std::env::current_exe()?)
-        .args(["--process", mode, "--kafka", &args.kafka, "--redis", &args.redis])
+        .args(["--process", mode, "--endpoint", endpoint, "--kafka", &args.kafka, "--redis", &args.redis])
         .args(["--records", &args.records.to_string()])
         .stderr(Stdio::inherit())
         .output()?;
@@ -174,7 +217,9 @@ fn process(args: &Args, mode: &str) -> anyhow::Result<Load> {
 
 /// Produces the board's messages, then projects them.
 async fn load(args: &Args, mode: Mode) -> anyhow::Result<Load> {
-    if matches!(mode, Mode::On) {
+    let endpoint = args.endpoint.clone().filter(|_| mode.sample() > 0.0);
+    let exporter = trace::start(&TraceSettings { endpoint, sample: mode.sample() })?;
+    if !matches!(mode, Mode::Off) {
         let (handle, mut facts) = (declared::install()?, ProcessFacts::new());
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(SCRAPE);
@@ -191,7 +236,9 @@ async fn load(args: &Args, mode: Mode) -> anyhow::Result<Load> {
     let mut random = StdRng::seed_from_u64(7);
     let records: Vec<Outgoing> = (0..args.records)
         .map(|_| {
-            let apps::Generated { topic, key, value, headers } = (board::APP.generate)(&mut random);
+            let apps::Generated { topic, key, value, mut headers } = (board::APP.generate)(&mut random);
+            headers.retain(|(name, _)| name != TRACEPARENT);
+            headers.push((TRACEPARENT.to_owned(), Some(trace::root().header().into())));
             Outgoing { topic: services.prefix.apply(&topic), key, value: Some(value), headers, timestamp: now }
         })
         .collect();
@@ -222,6 +269,9 @@ async fn load(args: &Args, mode: Mode) -> anyhow::Result<Load> {
     services.shutdown.cancel();
     consuming.await??;
     services.producer.close(Duration::from_secs(1)).await;
+    if let Some(exporter) = exporter {
+        exporter.finish().await;
+    }
     Ok(Load { produced, projected, produced_micros, projected_micros })
 }
 
