@@ -171,7 +171,7 @@ async fn report(args: &Args) -> anyhow::Result<()> {
     }
     println!("| median of {} | nothing | metrics | and 1 % of the traces | and all traces |", args.rounds);
     println!("|---|--:|--:|--:|--:|");
-    let rows: [(&str, fn(&Load) -> f64); 4] = [
+    let rows: [(&str, Figure); 4] = [
         ("records produced, acks=all, a second", |load| load.produced),
         ("processor time, µs a record", |load| load.produced_micros),
         ("records projected into Redis, a second", |load| load.projected),
