@@ -66,7 +66,8 @@ impl Ledger {
     /// Reads the topics of the shop from end to end.
     pub async fn read(stack: &Stack) -> Self {
         let mut stories: BTreeMap<String, Story> = BTreeMap::new();
-        for topic in ["orders.v1", "payments.v1", "inventory.v1", "orders.outcome.v1"] {
+        // What follows before what it follows from: things happen while the books are read.
+        for topic in ["orders.outcome.v1", "inventory.v1", "payments.v1", "orders.v1"] {
             let topic = stack.name(topic);
             let consume = ["-C", "-q", "-t", &topic, "-o", "beginning", "-e", "-f", "%k\t%h\t%s\n"];
             for line in tools::kcat(stack.kafka(), &consume, "").await.lines() {
