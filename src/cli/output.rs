@@ -42,6 +42,11 @@ pub fn line(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The text without what would move the cursor of a terminal, or begin another line.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// `1 partition`, `3 partitions`.
 pub fn counted<T: Display + PartialEq + From<u8>>(count: T, noun: &str) -> String {
     let plural = if count == T::from(1) { "" } else { "s" };
@@ -49,7 +54,7 @@ pub fn counted<T: Display + PartialEq + From<u8>>(count: T, noun: &str) -> Strin
 }
 
 /// A table without borders, as `kubectl` and Kafka's tools print them: easy to read, to grep and to cut.
-/// `right` names the columns (from 0) that hold numbers.
+/// `right` names the columns (from 0) that hold numbers. Whatever others have put into a name stays in its cell.
 pub fn table<const N: usize>(
     header: [&str; N],
     right: &[usize],
@@ -58,7 +63,7 @@ pub fn table<const N: usize>(
     let mut table = Table::new();
     table.load_style(comfy_table::TableStyle::new()).set_header(header);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| one_line(&cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -69,4 +74,15 @@ pub fn table<const N: usize>(
         }
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_in_its_cell() {
+        let rows = [["g\u{1b}[31m\nFAKE  3".to_owned(), "1".to_owned()]];
+        assert_eq!(table(["GROUP", "LAG"], &[1], rows), "GROUP           LAG\ng [31m FAKE  3    1");
+    }
 }

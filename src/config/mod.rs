@@ -537,6 +537,8 @@ mod tests {
             ("log-format", "xml"),
             ("otlp-endpoint", "127.0.0.1:4318"),
             ("otlp-endpoint", "grpc://collector:4317"),
+            ("otlp-endpoint", "http://user@collector:4318"),
+            ("otlp-endpoint", "http://collector:4318/?tenant=1"),
             ("otlp-sample", "2"),
             ("otlp-sample", "all"),
         ] {

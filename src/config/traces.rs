@@ -24,6 +24,12 @@ impl TraceSettings {
         if endpoint.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https") || !url.has_host()) {
             return Err(values.error("otlp-endpoint", "expected http://host:port or https://host:port"));
         }
+        if endpoint.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+            return Err(values.error("otlp-endpoint", "expected no user or password: the endpoint is told none"));
+        }
+        if endpoint.as_ref().is_some_and(|url| url.query().is_some() || url.fragment().is_some()) {
+            return Err(values.error("otlp-endpoint", "expected nothing after the path"));
+        }
         let sample: f64 = values.required("otlp-sample", "a number from 0 to 1")?;
         if !(0.0..=1.0).contains(&sample) {
             return Err(values.error("otlp-sample", "expected a number from 0 to 1"));

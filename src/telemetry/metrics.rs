@@ -110,7 +110,7 @@ metrics! {
     PROCESS_CPU = Kind::Counter, "process_cpu_seconds_total", [], "Whole seconds of processor time that the process has used, in user and system mode";
     PROCESS_MEMORY = Kind::Gauge, "process_resident_memory_bytes", [], "Bytes of memory that the process holds";
     PROCESS_VIRTUAL = Kind::Gauge, "process_virtual_memory_bytes", [], "Bytes of address space that the process has reserved";
-    PROCESS_VIRTUAL_MAX = Kind::Gauge, "process_virtual_memory_max_bytes", [], "Bytes of address space that the process may reserve";
+    PROCESS_VIRTUAL_MAX = Kind::Gauge, "process_virtual_memory_max_bytes", [], "Bytes of address space that the process may reserve; 0 without a limit";
     PROCESS_FILES = Kind::Gauge, "process_open_fds", [], "Open file descriptors, connections included";
     PROCESS_FILES_MAX = Kind::Gauge, "process_max_fds", [], "File descriptors that the process may open";
     PROCESS_START = Kind::Gauge, "process_start_time_seconds", [], "When the process was started, in seconds since the epoch";

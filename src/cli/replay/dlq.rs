@@ -205,7 +205,7 @@ fn table(report: &Report) -> String {
     let rows = report.kinds.iter().map(|Row { kind: Kind { origin, group, error }, counts }| {
         let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
         let done = if report.dry_run { counts.letters } else { counts.sent };
-        [or_unknown(origin), or_unknown(group), done.to_string(), one_line(error)]
+        [or_unknown(origin), or_unknown(group), done.to_string(), error.clone()]
     });
     let mut lines = Vec::new();
     if !report.kinds.is_empty() {
@@ -225,9 +225,4 @@ fn table(report: &Report) -> String {
     let nothing = if report.dry_run { "; nothing was changed" } else { "" };
     lines.push(format!("{topic}: {done}{}{nothing}", besides.collect::<String>()));
     lines.join("\n")
-}
-
-/// The error in one line of the table, whatever is in it.
-fn one_line(error: &str) -> String {
-    error.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

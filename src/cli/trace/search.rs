@@ -155,11 +155,14 @@ impl Search {
     }
 }
 
-/// The records in the order of their times; what one partition has at one time, in the order of its offsets.
+/// The records in the order of their times. A record that is tried again keeps the time of its event: the first comes before
+/// the copies. What one partition has besides at one time is in the order of its offsets.
 fn finished(mut report: Report, wanted: &Wanted) -> Report {
     wanted.id().clone_into(&mut report.id);
     report.records.sort_by(|a, b| {
-        let place = |found: &Found| (found.timestamp, Arc::clone(&found.topic), found.partition, found.offset);
+        let retry = |found: &Found| found.said.retry_count.unwrap_or(0);
+        let place =
+            |found: &Found| (found.timestamp, retry(found), Arc::clone(&found.topic), found.partition, found.offset);
         place(a).cmp(&place(b))
     });
     let first = report.records.first().map_or(0, |first| first.timestamp);

@@ -22,7 +22,7 @@ pub fn timeline(report: &Report) -> String {
             found.topic.to_string(),
             found.partition.to_string(),
             found.offset.to_string(),
-            said(&found.said.event_type),
+            event(found),
             said(&found.key),
             said(&found.said.source),
             said(&found.said.trace_id),
@@ -54,11 +54,19 @@ fn length(ms: i64) -> String {
     if ms < 10_000 { format!("{ms} ms") } else { time::length(ms as f64 / 1_000.0) }
 }
 
-/// A text in one line of the table, whatever is in it.
+/// A text, if it is no longer than a column may be.
 fn plain(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST + 1).collect();
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// What happened, and how often it was tried before.
+fn event(found: &Found) -> String {
+    let event = found.said.event_type.as_deref().map_or_else(|| UNKNOWN.to_owned(), plain);
+    match found.said.retry_count {
+        None | Some(0) => event,
+        Some(count) => format!("{event}, retry {count}"),
     }
 }

@@ -1,9 +1,10 @@
 //! Whether a record belongs to a correlation or a trace, and what it says of itself.
 
 use memchr::memmem::Finder;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
-use crate::kafka::event::{CORRELATION_ID, EVENT_TYPE, SOURCE, TRACE_ID, TRACEPARENT};
+use crate::kafka::event::{CORRELATION_ID, EVENT_TYPE, RETRY_COUNT, SOURCE, TRACE_ID, TRACEPARENT};
 use crate::kafka::fetch::Record;
 use crate::telemetry::trace::TraceContext;
 use crate::telemetry::trace::context::trace_id_of;
@@ -16,7 +17,10 @@ const TYPE_ALIAS: &str = "event-type";
 #[derive(Clone, Debug)]
 pub struct Wanted {
     id: String,
-    finder: Finder<'static>,
+    /// Whether it is hexadecimal, which means the same in capitals.
+    is_hex: bool,
+    /// A value that has it contains one of these; there are none for an id that JSON may write in other ways.
+    finders: Vec<Finder<'static>>,
 }
 
 /// What a record says of itself, in its headers or, if they don't, in its value.
@@ -32,24 +36,8 @@ pub struct Said {
     pub trace_id: Option<String>,
     /// The span that sent it.
     pub span_id: Option<String>,
-}
-
-/// The parts of an envelope, ours and those of others, that say what it belongs to.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Envelope {
-    event_type: Option<String>,
-    correlation_id: Option<String>,
-    trace_id: Option<String>,
-    metadata: Option<Metadata>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Metadata {
-    source: Option<String>,
-    correlation_id: Option<String>,
-    trace_id: Option<String>,
+    /// How often it was tried before, where it is a copy for that.
+    pub retry_count: Option<u32>,
 }
 
 impl Wanted {
@@ -62,14 +50,21 @@ impl Wanted {
         if text.is_empty() {
             return Err("an id can't be empty".to_owned());
         }
-        let id = match TraceContext::parse(text) {
-            Some(context) => format!("{:032x}", context.trace_id),
-            // Elsewhere they are written in capitals, too; on the wire they never are.
-            None if trace_id_of(&text.to_lowercase()).is_some() => text.to_lowercase(),
-            None => text.to_owned(),
+        // Elsewhere they are written in capitals, too; on the wire they never are.
+        let lower = text.to_lowercase();
+        let (id, is_hex) = match TraceContext::parse(&lower) {
+            Some(context) => (format!("{:032x}", context.trace_id), true),
+            None if trace_id_of(&lower).is_some() => (lower, true),
+            None => (text.to_owned(), false),
         };
-        let finder = Finder::new(&id).into_owned();
-        Ok(Self { id, finder })
+        let is_plain = id.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/'));
+        let forms = match is_plain {
+            false => Vec::new(),
+            true if is_hex => vec![id.clone(), id.to_uppercase()],
+            true => vec![id.clone()],
+        };
+        let finders = forms.iter().map(|form| Finder::new(form).into_owned()).collect();
+        Ok(Self { id, is_hex, finders })
     }
 
     /// What is looked for.
@@ -80,19 +75,26 @@ impl Wanted {
     /// What `record` says of itself, if it belongs to what is looked for.
     pub fn find(&self, record: &Record) -> Option<Said> {
         let is_in_headers = record.headers.iter().any(|(name, value)| self.is_said_by(name, value));
-        let in_value = record.value.as_deref().filter(|value| self.finder.find(value).is_some());
-        if !is_in_headers && in_value.is_none() {
+        if !is_in_headers && !record.value.as_deref().is_some_and(|value| self.may_be_in(value)) {
             return None;
         }
         let said = Said::of(record);
-        let is_this = |id: &Option<String>| id.as_deref() == Some(&self.id);
+        let is_this = |id: &Option<String>| id.as_deref().is_some_and(|id| self.is(id.as_bytes()));
         (is_in_headers || is_this(&said.correlation_id) || is_this(&said.trace_id)).then_some(said)
     }
 
+    fn may_be_in(&self, value: &[u8]) -> bool {
+        self.finders.is_empty() || self.finders.iter().any(|finder| finder.find(value).is_some())
+    }
+
+    fn is(&self, id: &[u8]) -> bool {
+        if self.is_hex { id.eq_ignore_ascii_case(self.id.as_bytes()) } else { id == self.id.as_bytes() }
+    }
+
     fn is_said_by(&self, name: &[u8], value: Option<&[u8]>) -> bool {
-        let (Some(value), id) = (value, self.id.as_bytes()) else { return false };
+        let Some(value) = value else { return false };
         match () {
-            () if is(name, CORRELATION_ID) || is(name, CORRELATION_ALIAS) || is(name, TRACE_ID) => value == id,
+            () if is(name, CORRELATION_ID) || is(name, CORRELATION_ALIAS) || is(name, TRACE_ID) => self.is(value),
             () if is(name, TRACEPARENT) => traceparent(value).is_some_and(|(trace_id, _)| trace_id == self.id),
             () => false,
         }
@@ -101,24 +103,35 @@ impl Wanted {
 
 impl Said {
     fn of(record: &Record) -> Self {
-        let envelope: Envelope =
+        let envelope: Value =
             record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default();
-        let Envelope { event_type, correlation_id, trace_id, metadata } = envelope;
-        let metadata = metadata.unwrap_or_default();
+        let own = |name: &str| text(&envelope[name]);
+        let of_metadata = |name: &str| text(&envelope["metadata"][name]);
         let header = |wanted: &[&str]| {
             let found = record.headers.iter().find(|(name, _)| wanted.iter().any(|wanted| is(name, wanted)));
             found.and_then(|(_, value)| Some(String::from_utf8_lossy(value?).into_owned()))
         };
         let trace = header(&[TRACEPARENT]).and_then(|value| traceparent(value.as_bytes()));
         let (in_traceparent, span_id) = trace.unzip();
-        let known = || header(&[TRACE_ID]).or(trace_id).or(metadata.trace_id);
+        let known = || header(&[TRACE_ID]).or_else(|| own("traceId")).or_else(|| of_metadata("traceId"));
+        let correlation = || own("correlationId").or_else(|| of_metadata("correlationId"));
         Self {
-            event_type: header(&[EVENT_TYPE, TYPE_ALIAS]).or(event_type),
-            source: header(&[SOURCE]).or(metadata.source),
-            correlation_id: header(&[CORRELATION_ID, CORRELATION_ALIAS]).or(correlation_id).or(metadata.correlation_id),
+            event_type: header(&[EVENT_TYPE, TYPE_ALIAS]).or_else(|| own("eventType")),
+            source: header(&[SOURCE]).or_else(|| of_metadata("source")),
+            correlation_id: header(&[CORRELATION_ID, CORRELATION_ALIAS]).or_else(correlation),
             trace_id: in_traceparent.or_else(known),
             span_id,
+            retry_count: header(&[RETRY_COUNT]).and_then(|count| count.parse().ok()),
         }
+    }
+}
+
+/// A part of an envelope, if it is a text, or a number as some have for ids.
+fn text(part: &Value) -> Option<String> {
+    match part {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -196,6 +209,23 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_found_however_json_and_others_write_them() {
+        for (id, headers, value) in [
+            ("ABCDEFABCDEFABCDEFABCDEFABCDEF99", &[("x-correlation-id", "ABCDEFABCDEFABCDEFABCDEFABCDEF99")][..], ""),
+            ("abcdefabcdefabcdefabcdefabcdef99", &[], r#"{"traceId":"ABCDEFABCDEFABCDEFABCDEFABCDEF99"}"#),
+            ("shop/123", &[], r#"{"correlationId":"shop\/123"}"#),
+            ("p\"q", &[], r#"{"correlationId":"p\"q"}"#),
+            ("4711", &[], r#"{"correlationId":4711}"#),
+            ("c-1", &[], r#"{"eventType":{"x":1},"metadata":"text","correlationId":"c-1"}"#),
+            ("c-1", &[], r#"{"metadata":{"source":1,"correlationId":"c-1"}}"#),
+        ] {
+            assert!(found(id, headers, value), "{id} {headers:?} {value}");
+        }
+        let capitals = format!("00-{}-00F067AA0BA902B7-01", TRACE.to_uppercase());
+        assert!(found(&capitals, &[("x-trace-id", TRACE)], ""));
+    }
+
+    #[test]
     fn a_text_that_only_mentions_an_id_does_not_belong_to_it() {
         for (headers, value) in [
             (&[("x-correlation-id", "c-12")][..], r#"{"note":"c-1"}"#),
@@ -219,6 +249,7 @@ mod tests {
             correlation_id: text("c-1"),
             trace_id: text("t"),
             span_id: None,
+            retry_count: None,
         };
         assert_eq!(said, Some(expected));
     }

@@ -132,7 +132,7 @@ impl Worker {
         let rejected = refused.as_ref().map_or(0, |(rejected, _)| (*rejected).min(count));
         self.instruments.exported.increment(count - rejected);
         if let Some((_, reason)) = refused {
-            AWAY.warn("the endpoint refused spans", &reason);
+            AWAY.warn("the endpoint refused spans", &reason.escape_debug());
             self.instruments.refused.increment(rejected);
         }
     }
