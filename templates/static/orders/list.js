@@ -103,12 +103,15 @@ function take(order) {
   if (waiting.size > MAX_SHOWN) waiting.delete(waiting.keys().next().value);
 }
 
-/** Whether an order belongs on this page: by the filter, and not below its end, where older pages begin. */
-function isWanted({ status, userId, placedAt }) {
+/** Whether an order belongs on this page: by the filter, and not below its end, where older pages begin. Of orders that were
+    placed at the same moment, those with the greater ids come first. */
+function isWanted({ orderId, status, userId, placedAt }) {
   if ((wanted.status && status !== wanted.status) || (wanted.customer && userId !== wanted.customer)) return false;
   const last = list.rows[list.rows.length - 1];
   const isFull = "more" in list.dataset || list.rows.length >= MAX_SHOWN;
-  return !isFull || !last || placedAt >= placedAtOf(last);
+  if (!isFull || !last) return true;
+  const end = placedAtOf(last);
+  return placedAt > end || (placedAt === end && orderId > last.dataset.id);
 }
 
 function insert() {
