@@ -1,4 +1,5 @@
 import { choice, dashboard, section } from "./dashboard.mjs";
+import { computedAnew, deadLetters, lag, retries } from "./groups.mjs";
 import { graph, heatmap, stat, table, timeline } from "./panels.mjs";
 import { grownBy, once, orNone, quantile, quantiles, rateBy, totalRate } from "./queries.mjs";
 import * as watched from "./watched.mjs";
@@ -6,6 +7,7 @@ import * as watched from "./watched.mjs";
 /** What `serve` tells of groups as the cluster sees them, and what members tell of themselves. */
 const GROUPS = 'consumergroup=~"$consumer_group", topic=~"$topic"';
 const MEMBERS = 'consumer_group=~"$consumer_group", topic=~"$topic"';
+const THEIRS = 'consumer_group=~"$consumer_group"';
 const TOPICS = 'topic=~"$topic"';
 
 const LAG = once("consumergroup, topic", `kafka_consumergroup_lag_sum{${GROUPS}}`);
@@ -59,7 +61,7 @@ export const consumer = dashboard({
         description: "Changes of members' partitions in the time that is shown.",
         unit: "short",
         instant: true,
-        query: grownBy('kafka_consumer_rebalances_total{consumer_group=~"$consumer_group"}'),
+        query: grownBy(`kafka_consumer_rebalances_total{${THEIRS}}`),
       }),
       stat({
         title: "Dead letters",
@@ -73,13 +75,7 @@ export const consumer = dashboard({
     section(
       "Groups",
       [
-        graph({
-          title: "Lag",
-          description: "Records that wait for a group, by topic.",
-          ...watched.LAG,
-          unit: "short",
-          queries: { "{{consumergroup}} {{topic}}": LAG },
-        }),
+        lag(LAG),
         graph({
           title: "Wait",
           description: "For how long the next record has waited.",
@@ -242,7 +238,7 @@ export const consumer = dashboard({
           queries: {
             "{{consumer_group}}": rateBy(
               "consumer_group",
-              'kafka_consumer_rebalances_total{consumer_group=~"$consumer_group"}',
+              `kafka_consumer_rebalances_total{${THEIRS}}`,
             ),
           },
         }),
@@ -271,26 +267,8 @@ export const consumer = dashboard({
     section(
       "What fails",
       [
-        graph({
-          title: "Dead letters",
-          description: "Records given up a second, by reason: unreadable, permanent, exhausted (its attempts).",
-          alerts: ["DeadLettersGrowing", "MessageProcessingFailures"],
-          unit: "recps",
-          queries: {
-            "{{consumer_group}} {{reason}}": rateBy("consumer_group, reason", `kafka_dead_letters_total{${MEMBERS}}`),
-          },
-        }),
-        graph({
-          title: "Retries",
-          description: "Records that failed and will be tried again, a second.",
-          unit: "recps",
-          queries: {
-            "{{consumer_group}}": rateBy(
-              "consumer_group",
-              'kafka_retries_scheduled_total{consumer_group=~"$consumer_group"}',
-            ),
-          },
-        }),
+        deadLetters(MEMBERS),
+        retries(THEIRS),
         graph({
           title: "Share that is given up",
           description: "Dead letters among all records that a group handles.",
@@ -310,20 +288,10 @@ export const consumer = dashboard({
           unit: "short",
           queries: {
             "{{consumer_group}}":
-              'sum by (consumer_group) (kboard_processor_wakes_pending{consumer_group=~"$consumer_group"})',
+              `sum by (consumer_group) (kboard_processor_wakes_pending{${THEIRS}})`,
           },
         }),
-        graph({
-          title: "Batches computed anew",
-          description: "Batches, a second, whose state had changed meanwhile.",
-          unit: "eps",
-          queries: {
-            "{{consumer_group}}": rateBy(
-              "consumer_group",
-              'kboard_processor_conflicts_total{consumer_group=~"$consumer_group"}',
-            ),
-          },
-        }),
+        computedAnew(THEIRS),
       ],
     ),
   ],

@@ -1,4 +1,5 @@
 import { dashboard, section, word } from "./dashboard.mjs";
+import { computedAnew, deadLetters, retries } from "./groups.mjs";
 import { graph, stat } from "./panels.mjs";
 import { grownBy, once, quantile, quantiles, rateBy, totalRate } from "./queries.mjs";
 import * as watched from "./watched.mjs";
@@ -162,21 +163,11 @@ export const orders = dashboard({
           unit: "short",
           queries: { "{{consumer_group}}": `sum by (consumer_group) (kboard_outbox_size{${SERVICES}})` },
         }),
-        graph({
-          title: "Batches computed anew",
-          description: "Batches, a second, whose state had changed meanwhile.",
-          unit: "eps",
-          queries: { "{{consumer_group}}": rateBy("consumer_group", `kboard_processor_conflicts_total{${SERVICES}}`) },
-        }),
+        computedAnew(SERVICES),
       ],
     ),
     section("What fails", [
-      graph({
-        title: "Retries",
-        description: "Records that failed and will be tried again, a second.",
-        unit: "recps",
-        queries: { "{{consumer_group}}": rateBy("consumer_group", `kafka_retries_scheduled_total{${SERVICES}}`) },
-      }),
+      retries(SERVICES),
       graph({
         title: "Retries to come",
         description: "Records that wait until they are tried again.",
@@ -185,15 +176,7 @@ export const orders = dashboard({
           records: `sum(${once("partition", `kafka_consumergroup_lag{consumergroup="\${prefix}orders-retry"}`)})`,
         },
       }),
-      graph({
-        title: "Dead letters",
-        description: "Records given up a second, by reason: unreadable, permanent, exhausted (its attempts).",
-        alerts: ["DeadLettersGrowing", "MessageProcessingFailures"],
-        unit: "recps",
-        queries: {
-          "{{consumer_group}} {{reason}}": rateBy("consumer_group, reason", `kafka_dead_letters_total{${SERVICES}}`),
-        },
-      }),
+      deadLetters(SERVICES),
     ]),
   ],
 });

@@ -1,4 +1,5 @@
 import { KBOARD, dashboard, section } from "./dashboard.mjs";
+import { lag } from "./groups.mjs";
 import { graph, stat, table } from "./panels.mjs";
 import { grownBy, once, orNone, quantile, rateBy, share, totalRate } from "./queries.mjs";
 import * as watched from "./watched.mjs";
@@ -143,13 +144,7 @@ export const overview = dashboard({
             "handled by {{consumer_group}}": rateBy("consumer_group", "kafka_messages_consumed_total"),
           },
         }),
-        graph({
-          title: "Lag",
-          description: "Records that wait for a group, by topic.",
-          ...watched.LAG,
-          unit: "short",
-          queries: { "{{consumergroup}} {{topic}}": LAG },
-        }),
+        lag(LAG),
       ],
       [
         graph({
