@@ -15,7 +15,7 @@ use krafka::ConsumerRecord;
 
 use super::consumer::PartitionEffects;
 use super::dead_letter;
-use super::event::{CORRELATION_ID, EVENT_ID, Headers, TRACEPARENT, header_str, trace_of};
+use super::event::{CORRELATION_ID, EVENT_ID, Headers, TRACEPARENT, header_str};
 use super::producer::Outgoing;
 use crate::telemetry::trace::{self, Current, Kind, Span, TraceContext};
 
@@ -142,16 +142,7 @@ pub fn batch_ended<E>(group: &str, batch: &[PartitionEffects<E>], took: Duration
 }
 
 fn recorded(headers: &Headers) -> Option<TraceContext> {
-    if !trace::is_on() {
-        return None;
-    }
-    let (_, value) = headers.iter().find(|(name, _)| name == TRACEPARENT)?;
-    // Most are not recorded where one in a hundred is: they say so at their end, and reading the rest is what costs.
-    let flags = char::from(*value.as_ref()?.last()?).to_digit(16)?;
-    if flags & 1 == 0 {
-        return None;
-    }
-    trace_of(headers).filter(|context| context.sampled)
+    trace::is_on().then(|| header_str(headers, TRACEPARENT)).flatten().and_then(TraceContext::parse_sampled)
 }
 
 #[cfg(test)]

@@ -34,6 +34,13 @@ impl TraceContext {
         Some(Self { trace_id, span_id, sampled })
     }
 
+    /// Reads the header of a trace that is recorded. Of the others only the end is read: they are most where one trace in a
+    /// hundred is recorded, and each record has one.
+    pub fn parse_sampled(header: &str) -> Option<Self> {
+        let is_sampled = header.chars().next_back()?.to_digit(16)? & 1 == 1;
+        is_sampled.then(|| Self::parse(header)).flatten()
+    }
+
     /// The same trace, seen from a new span.
     pub fn child(self) -> Self {
         Self { span_id: random_span(), ..self }
@@ -102,6 +109,14 @@ mod tests {
             if let Some(context) = TraceContext::parse(&header) {
                 prop_assert_eq!(TraceContext::parse(&context.header()), Some(context));
             }
+        }
+
+        #[test]
+        fn a_header_whose_trace_is_recorded_is_read_as_every_other(
+            header in "00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-fA-F]{2}|00-[0-9a-f-]{0,60}|.{0,60}",
+        ) {
+            let recorded = TraceContext::parse(&header).filter(|context| context.sampled);
+            prop_assert_eq!(TraceContext::parse_sampled(&header), recorded);
         }
     }
 }
