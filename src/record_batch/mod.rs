@@ -10,6 +10,8 @@ mod decoder;
 mod header;
 mod record;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 mod varint;
 mod walk;

@@ -148,37 +148,14 @@ fn traceparent(value: &[u8]) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use bytes::Bytes;
-
     use super::*;
-    use crate::record_batch::{Batch, Compression, TimestampType};
+    use crate::record_batch::testing;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
     fn record(headers: &[(&str, &str)], value: &str) -> Record {
-        let batch = Batch {
-            compression: Compression::None,
-            timestamp_type: TimestampType::Create,
-            transactional: false,
-            producer_id: -1,
-            producer_epoch: -1,
-            base_sequence: -1,
-            leader_epoch: 0,
-            base_offset: 0,
-            bytes: 0,
-            records: 1,
-        };
-        Record {
-            offset: 0,
-            timestamp: 0,
-            key: None,
-            value: Some(Bytes::copy_from_slice(value.as_bytes())),
-            headers: headers.iter().map(|(name, value)| (name.as_bytes(), Some(value.as_bytes()))).collect(),
-            aborted: false,
-            batch: Arc::new(batch),
-        }
+        let headers = headers.iter().map(|(name, value)| (name.as_bytes(), Some(value.as_bytes()))).collect();
+        testing::record(Some(value.as_bytes()), headers)
     }
 
     fn found(id: &str, headers: &[(&str, &str)], value: &str) -> bool {

@@ -1,11 +1,9 @@
-use std::sync::Arc;
-
-use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::syntax::{Expression, Field, Literal, Operand, Operator, Step};
 use super::*;
-use crate::kafka::fetch::{Batch, Compression, Headers, Record, TimestampType};
+use crate::kafka::fetch::{Headers, Record};
+use crate::record_batch::testing;
 
 fn headers(pairs: &[(&str, Option<&str>)]) -> Headers {
     pairs.iter().map(|(name, value)| (name.as_bytes(), value.map(str::as_bytes))).collect()
@@ -13,27 +11,9 @@ fn headers(pairs: &[(&str, Option<&str>)]) -> Headers {
 
 /// A record; only the parts that are asked for matter.
 fn record(value: Option<&[u8]>, headers: Headers) -> Record {
-    let batch = Batch {
-        compression: Compression::None,
-        timestamp_type: TimestampType::Create,
-        transactional: false,
-        producer_id: -1,
-        producer_epoch: -1,
-        base_sequence: -1,
-        leader_epoch: 0,
-        base_offset: 41,
-        bytes: 100,
-        records: 1,
-    };
-    Record {
-        offset: 41,
-        timestamp: 1_795_247_359_123,
-        key: Some("order-7".into()),
-        value: value.map(Bytes::copy_from_slice),
-        headers,
-        aborted: false,
-        batch: Arc::new(batch),
-    }
+    let mut record = testing::record(value, headers);
+    (record.offset, record.timestamp, record.key) = (41, 1_795_247_359_123, Some("order-7".into()));
+    record
 }
 
 fn matches(filter: &Filter, value: Option<&[u8]>) -> Result<bool, Fault> {
