@@ -1,6 +1,8 @@
 //! Orders through the whole saga, with every service in one process: `cargo bench --bench orders -- --kafka … --redis …`.
 //! `benches/README.md` has the figures and what they mean.
 
+mod common;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
+use common::median;
 use serde_json::json;
 
 /// How long anything may take before the run is given up.
@@ -280,10 +283,4 @@ impl Drop for Shop {
         }
         let _ = self.0.wait();
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -4,6 +4,8 @@
 //! The library records into whatever recorder the process has, and into none if it has none; and it tells of spans in a process
 //! that was given an endpoint. So the load runs in processes of its own.
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use clap::{Parser, ValueEnum};
+use common::median;
 use fred::interfaces::HashesInterface;
 use futures::{FutureExt, StreamExt, stream};
 use kboard::apps::{self, Prefix, Services, board};
@@ -119,8 +122,6 @@ enum Mode {
 }
 
 impl Mode {
-    const NAMES: [&str; 4] = ["off", "metrics", "some", "all"];
-
     /// How many traces it records, from 0 to 1.
     fn sample(self) -> f64 {
         match self {
@@ -167,9 +168,9 @@ async fn report(args: &Args) -> anyhow::Result<()> {
     for round in 0..args.rounds {
         // Each comes after every other as often: what one leaves behind is worked off while the next one runs.
         for turn in 0..loads.len() {
-            let mode = (round + turn) % loads.len();
-            let load = tokio::task::block_in_place(|| process(args, Mode::NAMES[mode], &endpoint))?;
-            loads[mode].push(load);
+            let place = (round + turn) % loads.len();
+            let load = tokio::task::block_in_place(|| process(args, Mode::value_variants()[place], &endpoint))?;
+            loads[place].push(load);
         }
     }
     println!("| median of {} | nothing | metrics | and 1 % of the traces | and all traces |", args.rounds);
@@ -208,9 +209,10 @@ async fn collector() -> anyhow::Result<String> {
     Ok(format!("http://{address}"))
 }
 
-fn process(args: &Args, mode: &str, endpoint: &str) -> anyhow::Result<Load> {
+fn process(args: &Args, mode: Mode, endpoint: &str) -> anyhow::Result<Load> {
+    let mode = mode.to_possible_value().context("a mode without a name")?;
     let output = Command::new(std::env::current_exe()?)
-        .args(["--process", mode, "--endpoint", endpoint, "--kafka", &args.kafka, "--redis", &args.redis])
+        .args(["--process", mode.get_name(), "--endpoint", endpoint, "--kafka", &args.kafka, "--redis", &args.redis])
         .args(["--records", &args.records.to_string()])
         .stderr(Stdio::inherit())
         .output()?;
@@ -355,10 +357,4 @@ fn scrape() -> anyhow::Result<(usize, Duration)> {
         .collect();
     took.sort();
     Ok((samples(&handle.render()), took[took.len() / 2]))
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
