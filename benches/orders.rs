@@ -3,17 +3,18 @@
 
 mod common;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Parser;
 use common::median;
 use serde_json::json;
+use uuid::Uuid;
 
 /// How long anything may take before the run is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -43,6 +44,12 @@ struct Args {
     /// How often all that is done; the median counts
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Only backlogs, so many one after the other, with nothing removed between them
+    #[arg(long, conflicts_with = "rounds")]
+    waves: Option<u64>,
+    /// How long the services remember an order
+    #[arg(long, default_value = "7d")]
+    retention: String,
     // `cargo bench` adds it to the arguments of every bench program.
     #[arg(long, hide = true)]
     bench: bool,
@@ -58,12 +65,15 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(waves) = args.waves {
+        return run_waves(args, waves).await;
+    }
     let (mut drained, mut steady) = (Vec::new(), Vec::new());
     for round in 0..args.rounds {
-        let shop = Place { args, prefix: format!("bench-{}-{round}.", std::process::id()) };
-        drained.push(shop.drain().await?);
-        steady.push(shop.steady().await?);
-        shop.remove()?;
+        let (place, mut outcomes) = Place::open(args, &round.to_string()).await?;
+        drained.push(place.drain(&mut outcomes).await?);
+        steady.push(place.steady(&mut outcomes).await?);
+        place.remove()?;
     }
     println!("| | median of {} |\n|---|--:|", args.rounds);
     println!("| {} orders that waited, orders/s from the first outcome to the last | {:.0} |", args.backlog, {
@@ -77,6 +87,35 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     println!("| p99, ms | {:.1} |", median(steady.iter().map(|steady| steady.at(0.99))));
     println!("| processor, % of a core | {:.0} |", median(steady.iter().map(|steady| steady.processor)));
     Ok(())
+}
+
+/// Whether an order costs as much after millions of others as the first did.
+async fn run_waves(args: &Args, waves: u64) -> anyhow::Result<()> {
+    let (place, mut outcomes) = Place::open(args, "waves").await?;
+    println!("| orders so far | orders/s | kboard, µs an order | kboard, MiB | Redis, µs an order | Redis, MiB |");
+    println!("|--:|--:|--:|--:|--:|--:|");
+    for wave in 1..=waves {
+        let before = redis_processor(args)?;
+        let Drained { rate, micros, memory } = place.drain(&mut outcomes).await?;
+        let redis = (redis_processor(args)? - before) * 1e6 / args.backlog as f64;
+        let kept = redis_info(args, "used_memory")? / 1_048_576.0;
+        println!("| {} | {rate:.0} | {micros:.0} | {memory:.0} | {redis:.0} | {kept:.0} |", wave * args.backlog);
+    }
+    place.remove()
+}
+
+/// Seconds of processor time of the thread of Redis that answers.
+fn redis_processor(args: &Args) -> anyhow::Result<f64> {
+    Ok(redis_info(args, "used_cpu_user_main_thread")? + redis_info(args, "used_cpu_sys_main_thread")?)
+}
+
+/// What Redis tells about itself.
+fn redis_info(args: &Args, field: &str) -> anyhow::Result<f64> {
+    let told =
+        Command::new("redis-cli").args(["-u", &args.redis, "info", "everything"]).output().context("redis-cli")?;
+    let told = String::from_utf8(told.stdout)?;
+    let value = told.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    Ok(value.with_context(|| format!("{field} of Redis"))?.trim().parse()?)
 }
 
 /// What was measured of a backlog.
@@ -104,7 +143,16 @@ struct Place<'a> {
     prefix: String,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// A new one, with its topics, and whoever waits for its outcomes.
+    async fn open(args: &'a Args, name: &str) -> anyhow::Result<(Self, Outcomes)> {
+        let place = Self { args, prefix: format!("bench-{}-{name}.", std::process::id()) };
+        // Makes the topics, and keeps the switches.
+        drop(Shop::start(&place).await?);
+        let outcomes = Outcomes::follow(&place)?;
+        Ok((place, outcomes))
+    }
+
     fn topic(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
@@ -117,36 +165,32 @@ impl Place<'_> {
     }
 
     /// Every service starts on a topic that is full.
-    async fn drain(&self) -> anyhow::Result<Drained> {
-        // Makes the topics, and keeps the switches.
-        drop(Shop::start(self).await?);
+    async fn drain(&self, outcomes: &mut Outcomes) -> anyhow::Result<Drained> {
         let count = self.args.backlog;
         self.produce(count, None)?.wait()?;
-        let outcomes = Outcomes::follow(self)?;
         let shop = Shop::start(self).await?;
         let before = shop.processor()?;
-        let times: Vec<f64> = outcomes.first(count)?.into_values().collect();
+        let times: Vec<f64> = outcomes.next(count)?.into_values().collect();
         let (first, last) = times.iter().fold((f64::MAX, 0.0_f64), |(first, last), at| (first.min(*at), last.max(*at)));
         let used = shop.processor()? - before;
         Ok(Drained { rate: count as f64 / (last - first), micros: used * 1e6 / count as f64, memory: shop.memory() })
     }
 
     /// Orders come at a rate; each is timed from its record's timestamp to the moment its outcome was read.
-    async fn steady(&self) -> anyhow::Result<Steady> {
+    async fn steady(&self, outcomes: &mut Outcomes) -> anyhow::Result<Steady> {
         let shop = Shop::start(self).await?;
         let count = self.args.rate * self.args.seconds;
-        let outcomes = Outcomes::follow(self)?;
         let (before, started) = (shop.processor()?, Instant::now());
         let mut producer = self.produce(count, Some(self.args.rate))?;
-        let ended = outcomes.first(self.args.backlog + count)?;
+        let ended = outcomes.next(count)?;
         let processor = (shop.processor()? - before) / started.elapsed().as_secs_f64() * 100.0;
         producer.wait()?;
         let placed = self.placed()?;
         let mut took: Vec<f64> = Vec::new();
         for (order, at) in placed {
-            // The load of before stands in the topics too.
-            if ended.get(&order).is_some_and(|_| at >= outcomes_since(started)) {
-                took.push((ended[&order] - at) * 1000.0);
+            // The load of before stands in the topic too.
+            if let Some(ended) = ended.get(&order) {
+                took.push((ended - at) * 1000.0);
             }
         }
         ensure!(took.len() as u64 == count, "{} of {count} orders were timed", took.len());
@@ -164,7 +208,7 @@ impl Place<'_> {
     }
 
     /// When each order was placed, in seconds since the epoch.
-    fn placed(&self) -> anyhow::Result<Vec<(String, f64)>> {
+    fn placed(&self) -> anyhow::Result<Vec<(Uuid, f64)>> {
         let kcat = Command::new("kcat")
             .args(["-C", "-q", "-e", "-b", &self.args.kafka, "-t", &self.topic(ORDERS), "-o", "beginning"])
             .args(["-f", "%k %T\n"])
@@ -174,7 +218,7 @@ impl Place<'_> {
         let lines = String::from_utf8(kcat.stdout)?;
         let line = |line: &str| {
             let (order, at) = line.split_once(' ').context("a line of kcat")?;
-            Ok((order.to_owned(), at.parse::<f64>()? / 1000.0))
+            Ok((order.parse()?, at.parse::<f64>()? / 1000.0))
         };
         lines.lines().map(line).collect()
     }
@@ -187,11 +231,6 @@ impl Place<'_> {
     }
 }
 
-/// Seconds since the epoch at `moment`.
-fn outcomes_since(moment: Instant) -> f64 {
-    now() - moment.elapsed().as_secs_f64()
-}
-
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
@@ -200,6 +239,7 @@ fn now() -> f64 {
 struct Outcomes {
     kcat: Child,
     lines: BufReader<ChildStdout>,
+    seen: HashSet<Uuid>,
 }
 
 impl Outcomes {
@@ -211,23 +251,28 @@ impl Outcomes {
             .spawn()
             .context("kcat")?;
         let lines = BufReader::new(kcat.stdout.take().context("a pipe")?);
-        Ok(Self { kcat, lines })
+        Ok(Self { kcat, lines, seen: HashSet::new() })
     }
 
-    /// Waits for the outcomes of so many orders; when each was read, in seconds since the epoch. An order that has two ends
-    /// the run.
-    fn first(mut self, orders: u64) -> anyhow::Result<HashMap<String, f64>> {
+    /// Waits for the outcomes of so many further orders; when each was read, in seconds since the epoch. An order that has
+    /// two ends the run.
+    fn next(&mut self, orders: u64) -> anyhow::Result<HashMap<Uuid, f64>> {
         let (mut read, mut line) = (HashMap::new(), String::new());
         while read.len() < orders as usize {
             line.clear();
-            ensure!(self.lines.read_line(&mut line)? > 0, "kcat ended after {} outcomes", read.len());
-            if read.insert(line.trim_end().to_owned(), now()).is_some() {
-                bail!("order {line} has two outcomes");
-            }
+            ensure!(self.lines.read_line(&mut line)? > 0, "kcat ended after {} outcomes", self.seen.len());
+            let order = line.trim_end().parse()?;
+            ensure!(self.seen.insert(order), "order {order} has two outcomes");
+            read.insert(order, now());
         }
-        self.kcat.kill()?;
-        self.kcat.wait()?;
         Ok(read)
+    }
+}
+
+impl Drop for Outcomes {
+    fn drop(&mut self) {
+        let _ = self.kcat.kill();
+        let _ = self.kcat.wait();
     }
 }
 
@@ -238,8 +283,9 @@ impl Shop {
     /// Starts it, and has nothing fail by chance.
     async fn start(place: &Place<'_>) -> anyhow::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let arguments = ["serve", "--apps", "orders", "--redis", &place.args.redis, "--listen", &address];
-        let shop = Self(place.command(&arguments).spawn()?);
+        let Args { redis, retention, .. } = place.args;
+        let serve = ["serve", "--apps", "orders", "--redis", redis, "--listen", &address];
+        let shop = Self(place.command(&serve).args(["--state-retention", retention]).spawn()?);
         let (http, started) = (reqwest::Client::new(), Instant::now());
         let is_ready = async || {
             let answer = http.get(format!("http://{address}/readyz")).send().await;

@@ -19,7 +19,7 @@ use common::median;
 use fred::interfaces::HashesInterface;
 use futures::{FutureExt, StreamExt, stream};
 use kboard::apps::{self, Prefix, Services, board};
-use kboard::config::{KafkaSettings, RedisSettings, TopicDefaults, TraceSettings};
+use kboard::config::{KafkaSettings, RedisSettings, Sample, TopicDefaults, TraceSettings};
 use kboard::kafka::admin::ensure_topics;
 use kboard::kafka::consumer::GroupHealth;
 use kboard::kafka::event::TRACEPARENT;
@@ -122,12 +122,12 @@ enum Mode {
 }
 
 impl Mode {
-    /// How many traces it records, from 0 to 1.
-    fn sample(self) -> f64 {
+    /// Which traces it records, if it records any.
+    fn sample(self) -> Option<Sample> {
         match self {
-            Self::Off | Self::Metrics => 0.0,
-            Self::Some => 0.01,
-            Self::All => 1.0,
+            Self::Off | Self::Metrics => None,
+            Self::Some => Some(Sample::Share(0.01)),
+            Self::All => Some(Sample::Share(1.0)),
         }
     }
 }
@@ -222,8 +222,9 @@ fn process(args: &Args, mode: Mode, endpoint: &str) -> anyhow::Result<Load> {
 
 /// Produces the board's messages, then projects them.
 async fn load(args: &Args, mode: Mode) -> anyhow::Result<Load> {
-    let endpoint = args.endpoint.clone().filter(|_| mode.sample() > 0.0);
-    let exporter = trace::start(&TraceSettings { endpoint, sample: mode.sample() })?;
+    let endpoint = args.endpoint.clone().filter(|_| mode.sample().is_some());
+    let sample = mode.sample().unwrap_or(Sample::Share(0.0));
+    let exporter = trace::start(&TraceSettings { endpoint, sample })?;
     if !matches!(mode, Mode::Off) {
         let (handle, mut facts) = (declared::install()?, ProcessFacts::new());
         tokio::spawn(async move {
@@ -288,7 +289,8 @@ async fn services(args: &Args) -> anyhow::Result<Services> {
     ensure_topics(&cluster, &topics, &TopicDefaults { replication_factor: None, min_insync_replicas: None }).await?;
     let producer = Producer::start(&cluster, topics.iter().map(|topic| topic.name.clone())).await?;
     let redis = Redis::connect(&RedisSettings { url: args.redis.parse()?, tls_ca: None }).await?;
-    Ok(Services { cluster, producer, redis, prefix, site: Arc::default(), shutdown: CancellationToken::new() })
+    let (site, shutdown) = (Arc::default(), CancellationToken::new());
+    Ok(Services { cluster, producer, redis, prefix, state_retention: Duration::from_secs(7 * 86_400), site, shutdown })
 }
 
 /// How many messages were projected.

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::board::text;
-use support::orders::{get, order, order_that, place, serve, switch};
+use support::orders::{answer, calm, get, order, order_that, place, serve, switch};
 use support::process::Process;
-use support::{Chance, Kboard, Ledger, Stack, eventually, kboard, rounds};
+use support::{Chance, Clock, Kboard, Ledger, Stack, eventually, kboard, rounds};
 
 /// Six groups on a machine that is busy with other tests.
 const SOON: Duration = Duration::from_secs(30);
@@ -70,11 +70,16 @@ async fn told(stack: &Stack, ledger: &Ledger) {
     .await;
 }
 
-/// The states of a group in its live space, without the line about each.
-async fn states(stack: &Stack, group: &str) -> BTreeMap<String, String> {
+/// What the keys of a group's live space begin with.
+async fn live_space(stack: &Stack, group: &str) -> String {
     let root = stack.name(&format!("kboard:{group}"));
     let space = stack.redis.cli(&["HGET", &root, "space"]).await;
-    let prefix = format!("{root}:{space}:s:");
+    format!("{root}:{space}")
+}
+
+/// The states of a group in its live space, without the line about each.
+async fn states(stack: &Stack, group: &str) -> BTreeMap<String, String> {
+    let prefix = format!("{}:s:", live_space(stack, group).await);
     let keys = stack.redis.cli(&["--scan", "--pattern", &format!("{prefix}*")]).await;
     let keys: Vec<&str> = keys.lines().collect();
     let mut states = BTreeMap::new();
@@ -130,8 +135,7 @@ async fn what_fails_is_tried_again_and_given_up_and_comes_back_from_the_dead_let
     // The order waits, until somebody has mended what was wrong and sends the letter back.
     let paid = order_that(&shop, &id, "that is paid", SOON, |order| order["payment"]["authorized"].is_number()).await;
     assert_eq!(paid["status"], "PAYMENT_AUTHORIZED");
-    let (status, _) =
-        support::orders::answer(shop.http().put(shop.url("/api/orders/switches")).json(&support::orders::calm())).await;
+    let (status, _) = answer(shop.http().put(shop.url("/api/orders/switches")).json(&calm())).await;
     assert!(status.is_success());
     let dlq = stack.name("orders.dlq.v1");
     let told = stack.run(&["replay", "--dlq", &dlq, "--dry-run", "--output", "json"]).await;
@@ -159,8 +163,7 @@ async fn an_order_that_waits_too_long_is_cancelled_and_what_comes_late_is_undone
     .await;
     assert!(text(&order, "reason").contains("within 1500 ms"), "{order}");
     // The reservation, when it comes after all, is taken back.
-    let (status, _) =
-        support::orders::answer(shop.http().put(shop.url("/api/orders/switches")).json(&support::orders::calm())).await;
+    let (status, _) = answer(shop.http().put(shop.url("/api/orders/switches")).json(&calm())).await;
     assert!(status.is_success());
     let ledger = settled(&stack, 1, 1).await;
     assert_eq!((ledger.count("OrderCancelled"), ledger.count("PaymentRefunded")), (1, 1));
@@ -198,6 +201,57 @@ async fn a_replay_gives_the_same_states_byte_for_byte_and_nothing_happens_twice(
     let after = settled(&stack, 151, CAPACITY).await;
     let others: usize = after.0.iter().filter(|(other, _)| **other != id).map(|(_, story)| story.len()).sum();
     assert_eq!(others, events);
+}
+
+#[tokio::test]
+async fn an_order_that_ended_is_known_for_as_long_as_was_asked() {
+    let stack = Stack::start().await;
+    switch(&stack, &calm()).await;
+    let mut shop = stack.serve_app("orders", &["--state-retention", "2h"]).await;
+    let clock = Clock::of(&mut shop);
+    assert!(shop.sigterm().await.success());
+    shop.restart().await;
+    let id = place(&shop, &order("ada", "mug", 1, 9.5)).await;
+    told(&stack, &settled(&stack, 1, 1).await).await;
+    // What nobody looks at any more leaves Redis by itself.
+    let (hours, margin) = (Duration::from_secs(2 * 3_600), Duration::from_secs(120));
+    for group in &GROUPS[..5] {
+        let kind = if ["inventory-service", "order-analytics"].contains(group) { "order:" } else { "" };
+        let key = format!("{}:s:{kind}{id}", live_space(&stack, group).await);
+        let left = eventually("a state that is over", SOON, async || {
+            // Below zero it is not there, or for ever.
+            let left = stack.redis.cli(&["PTTL", &key]).await.parse().ok()?;
+            Some(Duration::from_millis(left))
+        })
+        .await;
+        assert!(hours - margin < left && left < hours + margin, "{group}: {left:?}");
+    }
+    let known = async || answer(shop.http().get(shop.url(&format!("/api/orders/{id}")))).await;
+    clock.set(1);
+    assert_eq!(known().await.1["status"], "COMPLETED");
+    clock.set(3);
+    let (status, reason) = known().await;
+    assert_eq!((status.as_u16(), text(&reason, "error").contains("2h")), (404, true), "{reason}");
+}
+
+#[tokio::test]
+async fn orders_that_are_no_longer_known_leave_the_lists_too() {
+    let stack = Stack::start().await;
+    let shop = serve(&stack).await;
+    let completed = async || {
+        let id = place(&shop, &order("ada", "mug", 1, 9.5)).await;
+        order_that(&shop, &id, "that is completed", SOON, |order| order["status"] == "COMPLETED").await;
+        id
+    };
+    let (old, kept) = (completed().await, completed().await);
+    // Its time is up.
+    let space = live_space(&stack, "order-saga").await;
+    stack.redis.cli(&["DEL", &format!("{space}:s:{old}")]).await;
+    let new = completed().await;
+    for index in ["all", "status:COMPLETED", "customer:ada"] {
+        let listed = stack.redis.cli(&["ZRANGE", &format!("{space}:i:{index}"), "0", "-1"]).await;
+        assert_eq!(listed.lines().collect::<Vec<_>>(), [&new, &kept], "{index}");
+    }
 }
 
 #[tokio::test]

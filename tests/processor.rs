@@ -300,7 +300,7 @@ async fn members_that_change_the_same_state_lose_nothing() {
     for some in hot.chunks(30) {
         shop.ask(some).await;
     }
-    shop.pays(900, SOON).await;
+    shop.pays(900, RECOVERY).await;
     let view = shop.view().await;
     let account = view.get(&[HOT.to_owned()]).await.unwrap().remove(0).unwrap();
     assert_eq!(account.paid.len(), 900);

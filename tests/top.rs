@@ -152,9 +152,10 @@ async fn the_screen_shows_what_goes_on_follows_keys_and_gives_the_terminal_back(
     let fits = |screen: &[String]| shows(screen, "LAG") && !shows(screen, "COMMITTED") && shows(screen, "? help");
     terminal.until("what has room", SOON, fits).await;
     terminal.resize(180, 30);
+    terminal.press("\x1b");
+    terminal.until("the groups again", SOON, stable).await;
 
     // The member leaves: the group is rebalanced while one looks on.
-    terminal.press("\x1b");
     traffic.writer.abort();
     traffic.consumer.close().await.unwrap();
     // The last columns of a group are how often it was rebalanced, and when.
@@ -169,6 +170,23 @@ async fn the_screen_shows_what_goes_on_follows_keys_and_gives_the_terminal_back(
     terminal.press("q");
     assert_eq!(terminal.ended(SOON).await.code(), Some(0));
     eventually("the terminal as it was", SOON, async || terminal.is_given_back().then_some(())).await;
+}
+
+/// A key may come at the very moment at which the terminal tells of another size: often enough, when a corner is dragged.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_heard_while_the_window_changes() {
+    let traffic = Traffic::start(&services::kafka()).await;
+    let mut terminal = Terminal::run(&traffic.command(&[]), (140, 30));
+    terminal.until("the topic", SOON, |screen| line(screen, &traffic.topic).is_some()).await;
+    let has_help = |screen: &[String]| shows(screen, "half a screen");
+    for width in (100..140).rev() {
+        terminal.resize(width, 30);
+        terminal.press("?");
+        terminal.until("the help", SOON, has_help).await;
+        terminal.press("\x1b");
+        terminal.until("no help", SOON, |screen| !has_help(screen)).await;
+    }
+    traffic.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

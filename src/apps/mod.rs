@@ -8,6 +8,7 @@ pub mod board;
 pub mod orders;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fred::clients::SubscriberClient;
@@ -70,6 +71,8 @@ pub struct Services {
     pub redis: Redis,
     /// Put before the names of topics, groups and keys.
     pub prefix: Prefix,
+    /// How long something is remembered after it has ended.
+    pub state_retention: Duration,
     /// What the site has besides, for navigation.
     pub site: Arc<[Part]>,
     /// Cancelled when the process is asked to end.

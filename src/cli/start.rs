@@ -88,7 +88,8 @@ pub async fn services(
     let connect = || Redis::connect(&settings.redis);
     let redis = patiently("Redis", deadline, &shutdown, RedisError::is_retriable, connect);
     let ((cluster, producer), redis) = tokio::try_join!(kafka, redis)?;
-    Ok(Services { cluster, producer, redis, prefix, site, shutdown })
+    let state_retention = settings.state_retention;
+    Ok(Services { cluster, producer, redis, prefix, state_retention, site, shutdown })
 }
 
 /// Has what Redis tells about itself among the metrics, for processes that serve them.

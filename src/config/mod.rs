@@ -18,8 +18,11 @@ use sources::{Resolved, Source};
 use values::Values;
 
 use crate::listen::reachable;
-pub use traces::TraceSettings;
+pub use traces::{Sample, TraceSettings};
 pub use values::{display_value, masked_url, parse_duration};
+
+/// What is written at the same time may be read a little later.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(60);
 
 /// Why the settings can't be used; every message names the setting and who set it.
 #[derive(Debug, thiserror::Error)]
@@ -242,6 +245,8 @@ pub struct Settings {
     pub traces: TraceSettings,
     /// Put before the names of the apps' topics and groups.
     pub topic_prefix: String,
+    /// How long apps remember something after it has ended.
+    pub state_retention: Duration,
     /// How topics are created.
     pub topics: TopicDefaults,
     /// The servers that kboard brings itself.
@@ -287,6 +292,7 @@ impl Settings {
             metrics_listen: values.required("metrics-listen", "an address and port, such as 127.0.0.1:9091")?,
             traces: TraceSettings::read(&values)?,
             topic_prefix: values.text("topic-prefix").unwrap_or_default(),
+            state_retention: state_retention(&values)?,
             topics: TopicDefaults {
                 replication_factor: values.parse("replication-factor", "a whole number from 1 up")?,
                 min_insync_replicas: values.parse("min-insync-replicas", "a whole number from 1 up")?,
@@ -307,6 +313,12 @@ fn apps(values: &Values) -> Option<Vec<String>> {
     let text = values.text("apps").filter(|text| text != "all")?;
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
     Some(names.map(str::to_owned).collect())
+}
+
+fn state_retention(values: &Values) -> Result<Duration, ConfigError> {
+    let retention = values.duration("state-retention")?;
+    let is_long_enough = retention >= SHORTEST_RETENTION;
+    is_long_enough.then_some(retention).ok_or_else(|| values.error("state-retention", "expected 1m or more"))
 }
 
 fn embedded_settings(values: &Values) -> Result<EmbeddedSettings, ConfigError> {
@@ -540,7 +552,9 @@ mod tests {
             ("otlp-endpoint", "http://user@collector:4318"),
             ("otlp-endpoint", "http://collector:4318/?tenant=1"),
             ("otlp-sample", "2"),
-            ("otlp-sample", "all"),
+            ("otlp-sample", "0/s"),
+            ("state-retention", "59s"),
+            ("state-retention", "for ever"),
         ] {
             let tls = match key {
                 "kafka-tls" => value,

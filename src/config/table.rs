@@ -138,15 +138,21 @@ pub const SETTINGS: &[Setting] = &[
     ),
     Setting::new(
         "otlp-sample",
-        Some("1"),
-        "0..1",
-        "How many of the traces that begin here are recorded, from 0 (none) to 1 (all); of the others, those whose caller records them",
+        Some("1000/s"),
+        "0..1|N/s",
+        "Which of the traces that begin here are recorded: a share from 0 (none) to 1 (all), or all up to so many a second; of the others, those whose caller records them",
     ),
     Setting::new(
         "topic-prefix",
         Some(""),
         "PREFIX",
         "Put before the name of every topic and group of the apps, so that several boards share a cluster",
+    ),
+    Setting::new(
+        "state-retention",
+        Some("7d"),
+        "DURATION",
+        "How long the orders' services remember an order in Redis after it has ended: until then it is shown, and records and requests that repeat are known as such; 1m or more, and longer than a group may lag",
     ),
     Setting::new(
         "replication-factor",

@@ -1,4 +1,8 @@
-//! Where traces go.
+//! Where traces go, and which.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
 
 use url::Url;
 
@@ -10,8 +14,41 @@ use super::values::Values;
 pub struct TraceSettings {
     /// The endpoint that takes them; `None` for nowhere.
     pub endpoint: Option<Url>,
-    /// How many of those that begin here are recorded, from 0 to 1.
-    pub sample: f64,
+    /// Which of those that begin here are recorded.
+    pub sample: Sample,
+}
+
+/// How many of the traces that begin here are recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sample {
+    /// That share of them, from 0 to 1.
+    Share(f64),
+    /// All, up to so many a second.
+    PerSecond(NonZeroU32),
+}
+
+/// It is no [`Sample`].
+#[derive(Debug)]
+pub struct NoSample;
+
+impl FromStr for Sample {
+    type Err = NoSample;
+
+    fn from_str(text: &str) -> Result<Self, NoSample> {
+        match text.strip_suffix("/s") {
+            Some(rate) => rate.parse().map(Self::PerSecond).map_err(|_| NoSample),
+            None => text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).map(Self::Share).ok_or(NoSample),
+        }
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Share(share) => write!(f, "{share}"),
+            Self::PerSecond(rate) => write!(f, "{rate}/s"),
+        }
+    }
 }
 
 impl TraceSettings {
@@ -30,10 +67,23 @@ impl TraceSettings {
         if endpoint.as_ref().is_some_and(|url| url.query().is_some() || url.fragment().is_some()) {
             return Err(values.error("otlp-endpoint", "expected nothing after the path"));
         }
-        let sample: f64 = values.required("otlp-sample", "a number from 0 to 1")?;
-        if !(0.0..=1.0).contains(&sample) {
-            return Err(values.error("otlp-sample", "expected a number from 0 to 1"));
-        }
+        let sample = values.required("otlp-sample", "a number from 0 to 1, or so many a second, such as 1000/s")?;
         Ok(Self { endpoint, sample })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_a_share_or_a_rate() {
+        let read = |text: &str| text.parse().ok();
+        assert_eq!(read("0.25"), Some(Sample::Share(0.25)));
+        assert_eq!((read("0"), read("1")), (Some(Sample::Share(0.0)), Some(Sample::Share(1.0))));
+        assert_eq!(read("1000/s"), NonZeroU32::new(1_000).map(Sample::PerSecond));
+        for text in ["", "1.5", "-1", "NaN", "0/s", "-1/s", "0.5/s", "/s", "10/m", "all"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

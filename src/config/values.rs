@@ -66,13 +66,14 @@ impl Values<'_> {
     }
 }
 
-/// Reads a duration such as `500ms`, `10s` or `1h 30m`.
+/// Reads a duration such as `500ms`, `10s`, `1h 30m` or `7d`; a day has 24 hours.
 ///
 /// # Errors
 /// A sentence that shows the right form.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || format!("expected a duration such as 500ms, 10s or 1h 30m, not {text:?}");
-    let duration: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
+    let expected = || format!("expected a duration such as 500ms, 10s, 1h 30m or 7d, not {text:?}");
+    let span: jiff::Span = text.parse().map_err(|_| expected())?;
+    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| expected())?;
     Duration::try_from(duration).map_err(|_| expected())
 }
 

@@ -78,7 +78,8 @@ pub trait Processor: Send + Sync + 'static {
     /// and is not done twice for one change: a line of the log, which `cause` gives its trace and its correlation.
     fn written(&self, _key: &str, _state: &Self::State, _cause: &Cause) {}
 
-    /// How long the state of `key` is kept after its last change; `None` is for ever.
+    /// How long the state of `key` is kept after its last change; `None` is for ever, and right for one about which something may
+    /// still have to be done: what has expired is decided anew.
     fn lifetime(&self, key: &str, state: &Self::State) -> Option<Duration>;
 
     /// Whether a record is for this group at all: one that was retried for another is not.

@@ -97,7 +97,7 @@ impl<P: Processor> ProcessorHandler<P> {
         shadow: &Shadow,
         runs: &[PartitionEffects<Effect<P::Event>>],
     ) -> Result<(), ApplyError> {
-        let (moves, newest) = {
+        let (moves, oldest, newest) = {
             let mut building = shadow.building();
             let effects = runs.iter().flat_map(|run| &run.effects);
             effects.clone().for_each(|effect| building.note(&effect.effect));
@@ -105,8 +105,8 @@ impl<P: Processor> ProcessorHandler<P> {
                 let handled = *building.handled.get(&run.partition)?;
                 Some(Move { partition: home(&run.partition), from: None, to: run.next.min(handled) })
             };
-            let newest = effects.map(|effect| effect.timestamp).max();
-            (runs.iter().filter_map(moved).collect::<Vec<_>>(), newest)
+            let times = effects.map(|effect| effect.timestamp);
+            (runs.iter().filter_map(moved).collect::<Vec<_>>(), times.clone().min(), times.max())
         };
         let inputs: Vec<&Input<P::Event>> = (runs.iter().flat_map(|run| &run.effects))
             .filter_map(|effect| match &effect.effect {
@@ -114,9 +114,10 @@ impl<P: Processor> ProcessorHandler<P> {
                 Effect::Nothing | Effect::Failed(_) => None,
             })
             .collect();
-        // The time is that of the log: a state expires when the live one would.
+        // The time is that of the log: a state expires when the live one would, but not before the records of the batch.
         let now = now_ms();
-        self.fold_inputs(shadow, &inputs, &moves, newest.unwrap_or(now).min(now)).await
+        let at = |time: Option<i64>| time.unwrap_or(now).min(now);
+        self.fold_inputs(shadow, &inputs, &moves, at(oldest), at(newest)).await
     }
 
     async fn fold_inputs(
@@ -124,10 +125,11 @@ impl<P: Processor> ProcessorHandler<P> {
         shadow: &Shadow,
         inputs: &[&Input<P::Event>],
         moves: &[Move],
+        known_at: i64,
         time: i64,
     ) -> Result<(), ApplyError> {
         let mut known = BTreeMap::new();
-        self.load(&shadow.space, inputs.iter().flat_map(|input| &input.keys), time, &mut known).await?;
+        self.load(&shadow.space, inputs.iter().flat_map(|input| &input.keys), known_at, &mut known).await?;
         let (changes, open) = fold(&self.shared.processor, inputs, &known, time);
         self.write(shadow, moves, &changes, time).await?;
         let mut building = shadow.building();
@@ -184,7 +186,8 @@ impl<P: Processor> ProcessorHandler<P> {
             }
         }
         let inputs: Vec<_> = inputs.iter().collect();
-        self.fold_inputs(shadow, &inputs, &[], now_ms()).await
+        let now = now_ms();
+        self.fold_inputs(shadow, &inputs, &[], now, now).await
     }
 
     /// Has members decide what is left to decide.

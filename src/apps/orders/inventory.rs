@@ -13,7 +13,7 @@ use super::events::{
     Body, Event, InventoryRejected, InventoryReleased, InventoryReserved, Origin, ReleasedItem, ReservedItem,
     ShortItem, Time, envelope,
 };
-use super::facts::keep_earliest;
+use super::facts::{keep_earliest, lifetime};
 use super::service::Service;
 use super::switches::{LiveSwitches, Switches};
 use super::topics;
@@ -21,8 +21,6 @@ use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
 
-/// How long it is remembered what became of a reservation: as long as the log has the order.
-const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// What the keys of orders begin with.
 const ORDER: &str = "order:";
 /// What the keys of products begin with.
@@ -34,6 +32,8 @@ pub struct Inventory {
     pub prefix: Prefix,
     /// How much there is, and how often it fails.
     pub switches: LiveSwitches,
+    /// How long it is remembered what became of a reservation.
+    pub retention: Duration,
 }
 
 /// What is known under one key.
@@ -68,6 +68,9 @@ pub struct Reservation {
     /// That everything is back in stock.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     released: bool,
+    /// That the order went through.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    completed: bool,
 }
 
 /// How many of each product.
@@ -109,6 +112,11 @@ impl Reservation {
     fn is_held(&self) -> bool {
         self.reserved.is_some() && !self.released
     }
+
+    /// Whether nothing is to be done about it any more.
+    fn is_over(&self) -> bool {
+        self.completed || (self.cancelled && !self.is_held())
+    }
 }
 
 impl Service for Inventory {
@@ -117,8 +125,8 @@ impl Service for Inventory {
     const EMITS: &[&str] = &[topics::INVENTORY];
     const ANNOUNCES: bool = false;
 
-    fn new(prefix: Prefix, switches: LiveSwitches) -> Self {
-        Self { prefix, switches }
+    fn new(prefix: Prefix, switches: LiveSwitches, retention: Duration) -> Self {
+        Self { prefix, switches, retention }
     }
 }
 
@@ -129,7 +137,7 @@ impl Processor for Inventory {
     fn read(&self, record: &ConsumerRecord) -> Result<Option<Event>, String> {
         let event = envelope::read(&self.prefix, record)?;
         let is_ours = match event.body {
-            Body::OrderPlaced(_) | Body::OrderCancelled(_) => true,
+            Body::OrderPlaced(_) | Body::OrderCancelled(_) | Body::OrderCompleted(_) => true,
             // Only a rebuild reads these. What others say was set aside is not in this stock.
             Body::InventoryReserved(_) | Body::InventoryRejected(_) | Body::InventoryReleased(_) => event.is_derived(),
             _ => false,
@@ -154,6 +162,7 @@ impl Processor for Inventory {
                 keep_earliest(&mut order.wanted, Wanted { at, pieces: pieces.clone(), origin });
             }
             Body::OrderCancelled(_) => order.cancelled = true,
+            Body::OrderCompleted(_) => order.completed = true,
             Body::InventoryReserved(_) => order.reserved = Some(pieces.clone()),
             Body::InventoryRejected(_) => order.rejected = true,
             Body::InventoryReleased(_) => order.released = true,
@@ -188,8 +197,9 @@ impl Processor for Inventory {
         envelope::write(&self.prefix, event)
     }
 
-    fn lifetime(&self, key: &str, _state: &State) -> Option<Duration> {
-        (!key.starts_with(STOCK)).then_some(LIFETIME)
+    fn lifetime(&self, _key: &str, state: &State) -> Option<Duration> {
+        let order = state.reservation()?;
+        lifetime(order.wanted.is_some(), order.is_over(), self.retention)
     }
 }
 

@@ -15,13 +15,12 @@ use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Cause, Decision, Failure, Moment, Processor, States};
 
-/// How long it is remembered that a mail went out: as long as the log has the outcome.
-const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
-
 /// The service.
 pub struct Notifications {
     /// Put before the names of topics.
     pub prefix: Prefix,
+    /// How long it is remembered that a mail went out.
+    pub retention: Duration,
 }
 
 /// The one notification about an order.
@@ -47,8 +46,8 @@ impl Service for Notifications {
     const EMITS: &[&str] = &[];
     const ANNOUNCES: bool = false;
 
-    fn new(prefix: Prefix, _: LiveSwitches) -> Self {
-        Self { prefix }
+    fn new(prefix: Prefix, _: LiveSwitches, retention: Duration) -> Self {
+        Self { prefix, retention }
     }
 }
 
@@ -90,6 +89,6 @@ impl Processor for Notifications {
     }
 
     fn lifetime(&self, _order: &str, _notification: &Notification) -> Option<Duration> {
-        Some(LIFETIME)
+        Some(self.retention)
     }
 }

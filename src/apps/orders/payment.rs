@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::events::{
     Body, Event, Origin, PaymentAuthorized, PaymentDeclined, PaymentRefunded, Time, derived_id, envelope,
 };
-use super::facts::keep_earliest;
+use super::facts::{keep_earliest, lifetime};
 use super::money::Cents;
 use super::service::Service;
 use super::switches::{LiveSwitches, Switches};
@@ -18,15 +18,14 @@ use crate::apps::Prefix;
 use crate::kafka::Outgoing;
 use crate::processor::{Decision, Failure, Moment, Processor, States};
 
-/// How long it is remembered what became of a payment: as long as the log has the order.
-const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
-
 /// The service.
 pub struct Payments {
     /// Put before the names of topics.
     pub prefix: Prefix,
     /// How often it fails.
     pub switches: LiveSwitches,
+    /// How long it is remembered what became of a payment.
+    pub retention: Duration,
 }
 
 /// The payment of one order, under the order's id.
@@ -45,6 +44,9 @@ pub struct Payment {
     /// That the money went back.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     refunded: bool,
+    /// That the order went through.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    completed: bool,
 }
 
 /// What is to be paid.
@@ -64,14 +66,22 @@ enum Answer {
     No,
 }
 
+impl Payment {
+    /// Whether nothing is to be done about it any more.
+    fn is_over(&self) -> bool {
+        let is_paid = matches!(self.answer, Some(Answer::Yes(_))) && !self.refunded;
+        self.completed || (self.cancelled && !is_paid)
+    }
+}
+
 impl Service for Payments {
     const GROUP: &str = "payment-service";
     const TOPICS: &[&str] = &[topics::ORDERS, topics::OUTCOME];
     const EMITS: &[&str] = &[topics::PAYMENTS];
     const ANNOUNCES: bool = false;
 
-    fn new(prefix: Prefix, switches: LiveSwitches) -> Self {
-        Self { prefix, switches }
+    fn new(prefix: Prefix, switches: LiveSwitches, retention: Duration) -> Self {
+        Self { prefix, switches, retention }
     }
 }
 
@@ -82,7 +92,7 @@ impl Processor for Payments {
     fn read(&self, record: &ConsumerRecord) -> Result<Option<Event>, String> {
         let event = envelope::read(&self.prefix, record)?;
         let is_ours = match event.body {
-            Body::OrderPlaced(_) | Body::OrderCancelled(_) => true,
+            Body::OrderPlaced(_) | Body::OrderCancelled(_) | Body::OrderCompleted(_) => true,
             // Only a rebuild reads these. What others say was paid was not paid here.
             Body::PaymentAuthorized(_) | Body::PaymentDeclined(_) | Body::PaymentRefunded(_) => event.is_derived(),
             _ => false,
@@ -104,6 +114,7 @@ impl Processor for Payments {
                 );
             }
             Body::OrderCancelled(_) => payment.cancelled = true,
+            Body::OrderCompleted(_) => payment.completed = true,
             Body::PaymentAuthorized(authorized) => {
                 keep_earliest(&mut payment.answer, Answer::Yes(authorized.amount));
             }
@@ -121,8 +132,8 @@ impl Processor for Payments {
         envelope::write(&self.prefix, event)
     }
 
-    fn lifetime(&self, _order: &str, _payment: &Payment) -> Option<Duration> {
-        Some(LIFETIME)
+    fn lifetime(&self, _order: &str, payment: &Payment) -> Option<Duration> {
+        lifetime(payment.due.is_some(), payment.is_over(), self.retention)
     }
 }
 
@@ -163,11 +174,13 @@ fn payment_id(order: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::fixtures::{ORDER, at, authorized, cancelled, only, placed, states};
+    use super::super::tests::fixtures::{
+        ORDER, RETENTION, at, authorized, cancelled, completed, declined, only, placed, refunded, states,
+    };
     use super::*;
 
     fn service(switches: Switches) -> Payments {
-        Payments::new(Prefix::default(), LiveSwitches::fixed(switches))
+        Payments::new(Prefix::default(), LiveSwitches::fixed(switches), RETENTION)
     }
 
     fn decided(service: &Payments, events: &[Event]) -> Option<Body> {
@@ -196,6 +209,20 @@ mod tests {
         assert_eq!(refunded.amount, Cents(2_500));
         refund.iter().for_each(|event| service.evolve(event, &mut states));
         assert_eq!(only(service.decide(ORDER, &states, &at(10)).unwrap().events), None);
+    }
+
+    #[test]
+    fn a_payment_is_forgotten_only_when_nothing_is_to_be_done_about_it() {
+        let service = service(Switches::calm());
+        let kept = |events: &[Event]| service.lifetime(ORDER, states(&service, events).get(ORDER));
+        let (placed, paid) = (placed(1, &[("mug", 2, 1_250)]), authorized(2, 2_500));
+        assert_eq!(kept(std::slice::from_ref(&placed)), None);
+        assert_eq!(kept(&[placed.clone(), paid.clone()]), None, "it may have to go back");
+        assert_eq!(kept(&[placed.clone(), paid.clone(), completed(3)]), Some(RETENTION));
+        assert_eq!(kept(&[placed.clone(), paid.clone(), cancelled(3)]), None, "it has to go back");
+        assert_eq!(kept(&[placed.clone(), paid, cancelled(3), refunded(4, 2_500)]), Some(RETENTION));
+        assert_eq!(kept(&[placed, declined(2), cancelled(3)]), Some(RETENTION));
+        assert!(kept(&[cancelled(3)]) > Some(RETENTION), "the order may be read last");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the groups of the app do with records that fail.
 
+use std::time::Duration;
+
 use super::service::Service;
 use super::switches::LiveSwitches;
 use super::topics;
@@ -14,7 +16,7 @@ impl Service for Worker {
     const EMITS: &[&str] = &[topics::ORDERS, topics::PAYMENTS, topics::INVENTORY, topics::OUTCOME, topics::PAGE_VIEWS];
     const ANNOUNCES: bool = false;
 
-    fn new(prefix: Prefix, _: LiveSwitches) -> Self {
+    fn new(prefix: Prefix, _: LiveSwitches, _: Duration) -> Self {
         Self::new(prefix.apply(topics::RETRY))
     }
 }

@@ -1,5 +1,7 @@
 //! What the services of the app have in common: how each becomes a group.
 
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -26,8 +28,8 @@ pub trait Service: Processor {
     /// Whether viewers are told of changes.
     const ANNOUNCES: bool;
 
-    /// The service, with `prefix` before the names of topics.
-    fn new(prefix: Prefix, switches: LiveSwitches) -> Self;
+    /// The service, with `prefix` before the names of topics. It remembers what it did for `retention`.
+    fn new(prefix: Prefix, switches: LiveSwitches, retention: Duration) -> Self;
 }
 
 /// The group that a service is.
@@ -67,8 +69,8 @@ pub fn news<S: Service>(services: &Services) -> Window {
 }
 
 async fn service<S: Service>(services: &Services) -> S {
-    let Services { redis, prefix, shutdown, .. } = services.clone();
-    S::new(prefix.clone(), LiveSwitches::follow(redis, prefix, shutdown).await)
+    let Services { redis, prefix, state_retention, shutdown, .. } = services.clone();
+    S::new(prefix.clone(), LiveSwitches::follow(redis, prefix, shutdown).await, state_retention)
 }
 
 fn setup<S: Service>(services: Services) -> Setup {

@@ -24,6 +24,8 @@ const WORDS: usize = 1_000;
 #[derive(Default)]
 pub struct Commands {
     commands: BTreeMap<(&'static str, String), Vec<Value>>,
+    /// How many entries each index was given.
+    grown: BTreeMap<String, i64>,
 }
 
 impl Commands {
@@ -31,7 +33,9 @@ impl Commands {
         self.commands.entry((command, key)).or_default().extend(words);
     }
 
-    /// Adds them to the arguments of the script: their number, and for each the number of its words and these.
+    /// Adds them to the arguments of the script: their number, and for each the number of its words and these; then the number
+    /// of indexes, and for each how many of its last entries to look at. They are twice those that were added, so that
+    /// entries whose states have expired go faster than others come.
     pub fn write(self, args: &mut Vec<Value>) {
         let mut count = 0_i64;
         let at = args.len();
@@ -47,6 +51,10 @@ impl Commands {
             }
         }
         args[at] = count.into();
+        args.push((self.grown.len() as i64).into());
+        for (index, added) in self.grown {
+            args.extend([index.into(), (added * 2).into()]);
+        }
     }
 }
 
@@ -97,6 +105,7 @@ pub fn states<S: Serialize + Default + PartialEq>(
         for index in add {
             let name = names.index(space, &index.name);
             trims.insert(name.clone(), index.limit);
+            *commands.grown.entry(name.clone()).or_default() += 1;
             commands.add("ZADD", name, [index.score.to_string().into(), key.clone().into()]);
         }
     }

@@ -214,6 +214,7 @@ impl Store {
             commit::states(&self.names, space, changes, lives_from, is_rebuild, now, &mut args).map_err(json)?;
         commit::outbox(&self.names, &changes.emissions, &mut commands).map_err(json)?;
         commands.write(&mut args);
+        args.push(self.names.state(space, "").into());
         let mut keys = vec![self.names.root().to_owned(), self.names.fence(), self.names.offsets(space)];
         let window = self.window.as_ref().filter(|_| !changes.announcements.is_empty());
         let push = window.map_or_else(Push::silent, |window| window.begin_push(changes.announcements.len()));

@@ -28,6 +28,8 @@ const FINISH: Duration = Duration::from_secs(1);
 
 /// That the endpoint is away is known after the first time.
 static AWAY: Seldom = Seldom::every(Duration::from_secs(60));
+/// So is what it doesn't want.
+static REFUSED: Seldom = Seldom::every(Duration::from_secs(60));
 
 /// The exporter of the process.
 pub struct Exporter {
@@ -132,7 +134,7 @@ impl Worker {
         let rejected = refused.as_ref().map_or(0, |(rejected, _)| (*rejected).min(count));
         self.instruments.exported.increment(count - rejected);
         if let Some((_, reason)) = refused {
-            AWAY.warn("the endpoint refused spans", &reason.escape_debug());
+            REFUSED.warn("the endpoint refused spans", &reason.escape_debug());
             self.instruments.refused.increment(rejected);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! - [`context`]: how a trace is known to whoever carries it on: the header `traceparent`, of requests and of records.
 //! - [`current`]: what the work at hand belongs to.
-//! - [`span`]: what is told of a span.
+//! - [`sampling`]: which traces are recorded. [`span`]: what is told of a span.
 //! - [`export`]: tells the endpoint of spans, with [`otlp`] for the words and [`endpoint`] for the way.
 //!
 //! Contexts travel always. Spans are told of only in a process that was given an endpoint ([`start`]), and of a trace that is
@@ -14,6 +14,7 @@ pub mod current;
 pub mod endpoint;
 pub mod export;
 pub mod otlp;
+pub mod sampling;
 pub mod span;
 
 use std::sync::OnceLock;
@@ -27,6 +28,7 @@ pub use context::TraceContext;
 pub use current::Current;
 use endpoint::Endpoint;
 use export::Exporter;
+use sampling::Sampler;
 pub use span::{Kind, Span};
 
 /// Spans are told to it. There is one a process, as there is one recorder of metrics.
@@ -34,8 +36,7 @@ static TRACER: OnceLock<Tracer> = OnceLock::new();
 
 struct Tracer {
     queue: mpsc::Sender<Span>,
-    /// Traces are recorded whose ids end in less than it.
-    threshold: u128,
+    sampler: Sampler,
     instruments: SpanInstruments,
 }
 
@@ -60,9 +61,9 @@ pub fn start(settings: &TraceSettings) -> Result<Option<Exporter>, StartError> {
     let Some(url) = &settings.endpoint else { return Ok(None) };
     let endpoint = Endpoint::new(url)?;
     let (queue, spans) = mpsc::channel(export::QUEUE);
-    let tracer = Tracer { queue, threshold: threshold(settings.sample), instruments: instruments.clone() };
+    let tracer = Tracer { queue, sampler: Sampler::new(settings.sample), instruments: instruments.clone() };
     TRACER.set(tracer).map_err(|_| StartError::Twice)?;
-    tracing::info!(endpoint = endpoint.address(), sample = settings.sample, "telling of spans");
+    tracing::info!(endpoint = endpoint.address(), sample = %settings.sample, "telling of spans");
     Ok(Some(Exporter::start(endpoint, spans, instruments)))
 }
 
@@ -79,10 +80,7 @@ pub fn is_recorded(context: &TraceContext) -> bool {
 /// The first span of a trace.
 pub fn root() -> TraceContext {
     let context = TraceContext::random();
-    TraceContext {
-        sampled: TRACER.get().is_some_and(|tracer| is_sampled(context.trace_id, tracer.threshold)),
-        ..context
-    }
+    TraceContext { sampled: TRACER.get().is_some_and(|tracer| tracer.sampler.records(context.trace_id)), ..context }
 }
 
 /// Tells of a span that has ended, if its trace is recorded. What there is no room for is not even put into words.
@@ -94,33 +92,9 @@ pub fn tell(context: &TraceContext, span: impl FnOnce() -> Span) {
     }
 }
 
-/// The bits at the end of a trace id that are random, as the standard has it.
-const RANDOM_BITS: u32 = 56;
-
-/// As many of the ends that a trace id may have are below it as `sample` (0 to 1) asks for.
-fn threshold(sample: f64) -> u128 {
-    (sample * (1_u64 << RANDOM_BITS) as f64) as u128
-}
-
-/// Whether a trace is recorded: all who ask get the same answer.
-fn is_sampled(trace_id: u128, threshold: u128) -> bool {
-    trace_id % (1 << RANDOM_BITS) < threshold
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn as_many_traces_are_recorded_as_is_asked_for() {
-        let recorded = |sample| {
-            let sampled = (0..10_000).filter(|_| is_sampled(TraceContext::random().trace_id, threshold(sample)));
-            sampled.count()
-        };
-        assert_eq!((recorded(0.0), recorded(1.0)), (0, 10_000));
-        assert!((700..=1_300).contains(&recorded(0.1)), "{}", recorded(0.1));
-        assert!(is_sampled(u128::MAX, threshold(1.0)) && !is_sampled(0, threshold(0.0)));
-    }
 
     #[test]
     fn without_an_endpoint_nothing_is_recorded_or_put_into_words() {

@@ -34,15 +34,17 @@ const WINDOW: (i64, &str) = (10, "10m");
 const TOP: usize = 10;
 /// How long a ranking stands before it is told anew, in milliseconds, if anything was ordered.
 const SNAPSHOT_EVERY: i64 = 10_000;
-/// How long minutes are kept, and the ids of events about orders: as long as the log has them.
-const WEEK: Duration = Duration::from_secs(7 * 86_400);
-/// How long the ids of page views are kept.
-const DAY: Duration = Duration::from_secs(86_400);
+/// How long the ids of page views are kept at most.
+const VIEWS: Duration = Duration::from_secs(86_400);
+/// How long minutes are kept at least: so far back may one look.
+const MINUTES: Duration = Duration::from_secs(86_400);
 
 /// The service.
 pub struct Analytics {
     /// Put before the names of topics.
     pub prefix: Prefix,
+    /// How long the ids of events about orders are kept, and minutes, which are few, if that is longer than [`MINUTES`].
+    pub retention: Duration,
 }
 
 /// What is known under one key.
@@ -121,8 +123,8 @@ impl Service for Analytics {
     const EMITS: &[&str] = &[topics::SNAPSHOTS];
     const ANNOUNCES: bool = true;
 
-    fn new(prefix: Prefix, _: LiveSwitches) -> Self {
-        Self { prefix }
+    fn new(prefix: Prefix, _: LiveSwitches, retention: Duration) -> Self {
+        Self { prefix, retention }
     }
 }
 
@@ -196,8 +198,9 @@ impl Processor for Analytics {
     fn lifetime(&self, key: &str, _state: &State) -> Option<Duration> {
         match key {
             TOTALS => None,
-            key if key.starts_with("view:") => Some(DAY),
-            _ => Some(WEEK),
+            key if key.starts_with("view:") => Some(self.retention.min(VIEWS)),
+            key if key.starts_with("minute:") => Some(self.retention.max(MINUTES)),
+            _ => Some(self.retention),
         }
     }
 }

@@ -31,8 +31,6 @@ pub const ALL: &str = "all";
 const INDEXED: usize = 1_000_000;
 /// The most orders of one customer that an index finds.
 const INDEXED_BY_CUSTOMER: usize = 1_000;
-/// How long an order that has ended is kept after the last that happened to it.
-const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
 /// The service.
 pub struct Saga {
@@ -40,6 +38,8 @@ pub struct Saga {
     pub prefix: Prefix,
     /// How long it waits.
     pub switches: LiveSwitches,
+    /// How long an order that has ended is kept after the last that happened to it.
+    pub retention: Duration,
 }
 
 /// The index of the orders that stand so.
@@ -59,8 +59,8 @@ impl Service for Saga {
     const EMITS: &[&str] = &[topics::OUTCOME];
     const ANNOUNCES: bool = true;
 
-    fn new(prefix: Prefix, switches: LiveSwitches) -> Self {
-        Self { prefix, switches }
+    fn new(prefix: Prefix, switches: LiveSwitches, retention: Duration) -> Self {
+        Self { prefix, switches, retention }
     }
 }
 
@@ -124,7 +124,7 @@ impl Processor for Saga {
 
     fn lifetime(&self, _id: &str, order: &Order) -> Option<Duration> {
         let is_open = order.placed.is_some() && order.outcome.is_none();
-        (!is_open).then_some(LIFETIME)
+        (!is_open).then_some(self.retention)
     }
 }
 

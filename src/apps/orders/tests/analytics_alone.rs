@@ -1,17 +1,19 @@
 //! The analytics and the notifications by themselves.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
-use super::fixtures::{ORDER, at, authorized, cancelled, completed, event, only, placed, states};
+use super::fixtures::{ORDER, RETENTION, at, authorized, cancelled, completed, event, only, placed, states};
 use crate::apps::Prefix;
 use crate::apps::orders::analytics::counts::minute_key;
-use crate::apps::orders::analytics::{Analytics, TOTALS};
+use crate::apps::orders::analytics::{Analytics, State, TOTALS};
 use crate::apps::orders::events::{Body, Cause, Event, PageView, Time, TopProduct};
 use crate::apps::orders::money::Cents;
 use crate::apps::orders::notification::Notifications;
 use crate::processor::Processor;
 
-const ANALYTICS: Analytics = Analytics { prefix: Prefix(String::new()) };
+const ANALYTICS: Analytics = Analytics { prefix: Prefix(String::new()), retention: RETENTION };
 
 fn looked(id: &str, at: i64, page: &str) -> Event {
     let view = PageView { page: page.to_owned(), user_id: None, session_id: None, user_agent: None, ts: Time(at) };
@@ -20,6 +22,14 @@ fn looked(id: &str, at: i64, page: &str) -> Event {
 
 fn named(id: &str, event: Event) -> Event {
     Event { id: id.to_owned(), ..event }
+}
+
+#[test]
+fn minutes_are_kept_as_long_as_one_may_look_back() {
+    let short = Analytics { prefix: Prefix::default(), retention: Duration::from_secs(60) };
+    let kept = |key: &str| short.lifetime(key, &State::Unknown).map(|kept| kept.as_secs());
+    assert_eq!((kept(TOTALS), kept(&minute_key(61_000))), (None, Some(86_400)));
+    assert_eq!((kept("order:o1"), kept("view:v1")), (Some(60), Some(60)));
 }
 
 #[test]
@@ -74,7 +84,7 @@ fn a_ranking_is_told_at_once_and_then_every_ten_seconds_if_anything_was_ordered(
 
 #[test]
 fn an_order_is_told_of_once_whatever_comes_later() {
-    let service = Notifications { prefix: Prefix::default() };
+    let service = Notifications { prefix: Prefix::default(), retention: RETENTION };
     let once = states(&service, &[cancelled(5)]);
     let again = states(&service, &[cancelled(5), cancelled(5)]);
     assert_eq!(once.get(ORDER), again.get(ORDER));

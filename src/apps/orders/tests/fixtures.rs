@@ -1,12 +1,16 @@
 //! Events about one order, and what a service makes of them.
 
+use std::time::Duration;
+
 use crate::apps::orders::events::{
     Body, Cause, Event, InventoryRejected, InventoryReserved, Item, OrderCancelled, OrderCompleted, OrderPlaced,
-    Origin, PaymentAuthorized, PaymentDeclined, ReservedItem, ShortItem, Time,
+    Origin, PaymentAuthorized, PaymentDeclined, PaymentRefunded, ReservedItem, ShortItem, Time,
 };
 use crate::apps::orders::money::Cents;
 use crate::processor::{Moment, Processor, States};
 
+/// How long services remember an order: longer than any test.
+pub const RETENTION: Duration = Duration::from_secs(86_400);
 /// The order that the events are about.
 pub const ORDER: &str = "o1";
 
@@ -38,6 +42,11 @@ pub fn authorized(at: i64, cents: i64) -> Event {
 
 pub fn declined(at: i64) -> Event {
     event(PaymentDeclined { order_id: id(), reason: "no".to_owned(), ts: Time(at) })
+}
+
+pub fn refunded(at: i64, cents: i64) -> Event {
+    let payment_id = "payment".to_owned();
+    event(PaymentRefunded { order_id: id(), payment_id, amount: Cents(cents), ts: Time(at) })
 }
 
 pub fn reserved(at: i64, product: &str, quantity: u32) -> Event {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::fixtures::RETENTION;
 use super::log::Log;
 use crate::apps::Prefix;
 use crate::apps::orders::retry::retry;
@@ -55,7 +56,7 @@ pub struct Group<S: Service> {
 
 impl<S: Service> Group<S> {
     pub fn new(switches: LiveSwitches, holds: fn(&BTreeMap<String, Stored<S::State>>, &LiveSwitches)) -> Self {
-        let service = S::new(Prefix::default(), switches.clone());
+        let service = S::new(Prefix::default(), switches.clone(), RETENTION);
         let (stored, positions, outbox, written) = Default::default();
         Self { service, stored, positions, outbox, written, holds, switches }
     }

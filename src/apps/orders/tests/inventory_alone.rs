@@ -1,6 +1,6 @@
 //! The inventory service by itself.
 
-use super::fixtures::{ORDER, at, cancelled, only, placed, rejected, reserved, states};
+use super::fixtures::{ORDER, RETENTION, at, cancelled, completed, only, placed, rejected, reserved, states};
 use crate::apps::Prefix;
 use crate::apps::orders::events::{Body, Event, ShortItem};
 use crate::apps::orders::inventory::{Inventory, State, stock_key};
@@ -9,7 +9,7 @@ use crate::apps::orders::switches::{LiveSwitches, Switches};
 use crate::processor::{Failure, Processor, States};
 
 fn service(switches: Switches) -> Inventory {
-    Inventory::new(Prefix::default(), LiveSwitches::fixed(switches))
+    Inventory::new(Prefix::default(), LiveSwitches::fixed(switches), RETENTION)
 }
 
 fn decided(service: &Inventory, states: &States<State>) -> Vec<Event> {
@@ -71,6 +71,25 @@ fn an_order_that_is_cancelled_or_was_rejected_gets_nothing() {
         let states = states(&service, &[first, placed(1, &[("mug", 2, 5)])]);
         assert!(decided(&service, &states).is_empty());
     }
+}
+
+#[test]
+fn a_reservation_is_forgotten_only_when_nothing_is_to_be_done_about_it() {
+    let service = service(Switches::calm());
+    let key = format!("order:{ORDER}");
+    let kept = |states: &States<State>| service.lifetime(&key, states.get(&key));
+    let (placed, reserved) = (placed(1, &[("mug", 2, 5)]), reserved(2, "mug", 2));
+    let held = [placed.clone(), reserved.clone()];
+    assert_eq!(kept(&states(&service, &held)), None, "it may have to be released");
+    assert_eq!(kept(&states(&service, &[&held[..], &[completed(3)]].concat())), Some(RETENTION));
+    let mut states_then = states(&service, &[&held[..], &[cancelled(3)]].concat());
+    assert_eq!(kept(&states_then), None, "it has to be released");
+    decided(&service, &states_then).iter().for_each(|event| service.evolve(event, &mut states_then));
+    assert_eq!(kept(&states_then), Some(RETENTION));
+    assert_eq!(kept(&states(&service, &[placed.clone(), rejected(2), cancelled(3)])), Some(RETENTION));
+    assert!(kept(&states(&service, &[cancelled(3)])) > Some(RETENTION), "the order may be read last");
+    let stock = stock_key("mug");
+    assert_eq!(service.lifetime(&stock, states(&service, &held).get(&stock)), None);
 }
 
 #[test]

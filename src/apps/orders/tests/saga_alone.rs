@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::fixtures::{
-    ORDER, at, authorized, cancelled, completed, declined, only, placed, rejected, reserved, states,
+    ORDER, RETENTION, at, authorized, cancelled, completed, declined, only, placed, rejected, reserved, states,
 };
 use crate::apps::Prefix;
 use crate::apps::orders::events::{Body, Cause, Event, Place};
@@ -14,7 +14,7 @@ use crate::apps::orders::switches::{LiveSwitches, Switches};
 use crate::processor::{Moment, Processor, States};
 
 fn service() -> Saga {
-    Saga::new(Prefix::default(), LiveSwitches::fixed(Switches::calm()))
+    Saga::new(Prefix::default(), LiveSwitches::fixed(Switches::calm()), RETENTION)
 }
 
 fn order() -> Event {

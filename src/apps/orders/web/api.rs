@@ -196,8 +196,11 @@ async fn one(id: String, shop: Arc<Shop>) -> Response {
     match read::order(&shop, &id).await {
         Ok(Some(order)) => reply::json(StatusCode::OK, &order),
         Ok(None) => {
-            let reason = "no such order: one that was just placed is known a moment later, and an old one for a week";
-            reply::error(StatusCode::NOT_FOUND, reason, None)
+            let known = shop.remembers();
+            let reason = format!(
+                "no such order: one is known from a moment after it was placed until {known} after it has ended"
+            );
+            reply::error(StatusCode::NOT_FOUND, &reason, None)
         }
         Err(error) => redis_away(&error),
     }

@@ -30,7 +30,7 @@ use crate::live::Feed;
 use crate::processor::View;
 use crate::telemetry::instruments::StreamInstruments;
 use crate::telemetry::seldom::Seldom;
-use crate::web::Routes;
+use crate::web::{Routes, human};
 use visits::Visits;
 
 /// What requests say that Kafka did not serve.
@@ -56,6 +56,13 @@ pub struct Shop {
     pub streams: Arc<StreamInstruments>,
     /// Tells of pages that were looked at.
     pub visits: Visits,
+}
+
+impl Shop {
+    /// How long an order is known after the last that happened to it, for people.
+    pub fn remembers(&self) -> String {
+        human::seconds(self.services.state_retention.as_secs_f64())
+    }
 }
 
 /// Starts what the routes need, and makes them.

@@ -25,6 +25,8 @@ struct OrderPage<'a> {
 struct UnknownPage<'a> {
     frame: Frame,
     id: &'a str,
+    /// How long an order is known.
+    known: String,
 }
 
 /// `GET /orders/{id}`.
@@ -41,7 +43,7 @@ pub async fn page(id: &str, shop: &Shop, headers: &HeaderMap) -> Response {
         }
         Ok(None) => {
             let frame = Frame::new(shop, Section::Orders);
-            reply::page(StatusCode::NOT_FOUND, &UnknownPage { frame, id: &decoded })
+            reply::page(StatusCode::NOT_FOUND, &UnknownPage { frame, id: &decoded, known: shop.remembers() })
         }
         Err(error) => redis_away(shop, Section::Orders, &error),
     }
