@@ -34,8 +34,8 @@ impl Commands {
     }
 
     /// Adds them to the arguments of the script: their number, and for each the number of its words and these; then the number
-    /// of indexes, and for each how many of its last entries to look at. They are twice those that were added, so that
-    /// entries whose states have expired go faster than others come.
+    /// of indexes, and for each how many of its last entries may go, if their states have expired: twice those that were added,
+    /// so that they go faster than others come.
     pub fn write(self, args: &mut Vec<Value>) {
         let mut count = 0_i64;
         let at = args.len();

@@ -7,7 +7,7 @@
 --       then the number of states, and for each: key, the version that it must have (0: none), how long it lasts (ms) or '',
 --       its value
 --       then the number of commands that follow, and for each: the number of its words, its words
---       then the number of indexes, and for each: key, how many of its last entries go if their states have expired
+--       then the number of indexes, and for each: key, how many of its last entries go whose states have expired
 --       then what the keys of states begin with
 --       then the channel to publish on or '', the length of the window, an epoch for one that has none
 --       then messages, each as JSON without the closing brace, and its traceparent or ''
@@ -74,8 +74,10 @@ end
 local indexes = tonumber(ARGV[at])
 local states_begin = ARGV[at + 1 + indexes * 2]
 for i = at + 1, at + indexes * 2, 2 do
-  for _, key in ipairs(redis.call('ZRANGE', ARGV[i], '-' .. ARGV[i + 1], '-1')) do
-    if redis.call('EXISTS', states_begin .. key) == 0 then redis.call('ZREM', ARGV[i], key) end
+  local last = redis.call('ZRANGE', ARGV[i], '-' .. ARGV[i + 1], '-1')
+  for k = #last, 1, -1 do
+    if redis.call('EXISTS', states_begin .. last[k]) == 1 then break end
+    redis.call('ZREM', ARGV[i], last[k])
   end
 end
 at = at + 2 + indexes * 2
