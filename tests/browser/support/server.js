@@ -31,10 +31,13 @@ export async function eventually(what, look, timeout = PATIENCE) {
   }
 }
 
-/** A free port below the ephemeral range, where no outgoing connection takes it while a server is down. */
+/**
+ * A free port below the ephemeral range, where no outgoing connection takes it while a server is down, and above 10080, the last
+ * of those that browsers and fetch refuse to connect to (https://fetch.spec.whatwg.org/#port-blocking).
+ */
 export async function freePort() {
   for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const port = 10_081 + Math.floor(Math.random() * 19_919);
     const server = createServer().listen(port, "127.0.0.1");
     const free = await Promise.race([
       once(server, "listening").then(() => true),
