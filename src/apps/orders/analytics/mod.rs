@@ -37,7 +37,7 @@ const SNAPSHOT_EVERY: i64 = 10_000;
 /// How long the ids of page views are kept at most.
 const VIEWS: Duration = Duration::from_secs(86_400);
 /// How long minutes are kept at least: so far back may one look.
-const MINUTES: Duration = Duration::from_secs(86_400);
+pub const MINUTES: Duration = Duration::from_secs(86_400);
 
 /// The service.
 pub struct Analytics {

@@ -14,6 +14,7 @@ use warp::reply::Response;
 use super::place::{self, MAX_BODY, PlaceError};
 use super::read::{self, Cursor, Filter as Wanted, Row};
 use super::{REDIS_AWAY, Shop, summary, visits};
+use crate::apps::orders::analytics::MINUTES;
 use crate::apps::orders::draft::Draft;
 use crate::apps::orders::events::{EventType, schema};
 use crate::apps::orders::saga::order::Status;
@@ -32,8 +33,8 @@ pub const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
 /// Minutes of a summary unless asked otherwise.
 const DEFAULT_MINUTES: i64 = 15;
-/// And at most: a day.
-const MAX_MINUTES: i64 = 24 * 60;
+/// And at most: as far back as minutes are kept, a day.
+const MAX_MINUTES: i64 = (MINUTES.as_secs() / 60) as i64;
 /// The body of a page view or of the switches at most, in bytes.
 const MAX_SMALL_BODY: usize = 64 * 1024;
 
