@@ -24,8 +24,15 @@ const WORDS: usize = 1_000;
 #[derive(Default)]
 pub struct Commands {
     commands: BTreeMap<(&'static str, String), Vec<Value>>,
-    /// How many entries each index was given.
-    grown: BTreeMap<String, i64>,
+    grown: BTreeMap<String, Grown>,
+}
+
+/// An index that was given entries.
+struct Grown {
+    /// How many it keeps.
+    limit: usize,
+    /// How many it was given.
+    added: i64,
 }
 
 impl Commands {
@@ -34,8 +41,8 @@ impl Commands {
     }
 
     /// Adds them to the arguments of the script: their number, and for each the number of its words and these; then the number
-    /// of indexes, and for each how many of its last entries may go, if their states have expired: twice those that were added,
-    /// so that they go faster than others come.
+    /// of indexes, and for each how many entries it keeps, and how many of its last ones may go, if their states have expired: twice
+    /// those that were added, so that they go faster than others come.
     pub fn write(self, args: &mut Vec<Value>) {
         let mut count = 0_i64;
         let at = args.len();
@@ -52,8 +59,8 @@ impl Commands {
         }
         args[at] = count.into();
         args.push((self.grown.len() as i64).into());
-        for (index, added) in self.grown {
-            args.extend([index.into(), (added * 2).into()]);
+        for (index, Grown { limit, added }) in self.grown {
+            args.extend([index.into(), limit.to_string().into(), (added * 2).into()]);
         }
     }
 }
@@ -73,7 +80,6 @@ pub fn states<S: Serialize + Default + PartialEq>(
 ) -> serde_json::Result<Commands> {
     let mut commands = Commands::default();
     let margin = if is_rebuild { REBUILD_MARGIN_MS } else { MARGIN_MS };
-    let mut trims: BTreeMap<String, usize> = BTreeMap::new();
     args.push((changes.writes.len() as i64).into());
     for write in &changes.writes {
         let Write { key, version, stored, woken, add, remove, lifetime, is_new: _, cause: _ } = write;
@@ -104,8 +110,7 @@ pub fn states<S: Serialize + Default + PartialEq>(
         }
         for index in add {
             let name = names.index(space, &index.name);
-            trims.insert(name.clone(), index.limit);
-            *commands.grown.entry(name.clone()).or_default() += 1;
+            commands.grown.entry(name.clone()).or_insert(Grown { limit: index.limit, added: 0 }).added += 1;
             commands.add("ZADD", name, [index.score.to_string().into(), key.clone().into()]);
         }
     }
@@ -115,10 +120,6 @@ pub fn states<S: Serialize + Default + PartialEq>(
             // It has nothing more to do, or its state has expired.
             None => commands.add("ZREM", names.wakes(space, home), [key.clone().into()]),
         }
-    }
-    for (name, limit) in trims {
-        // The commands are in the order of their names: this one comes after ZADD.
-        commands.add("ZREMRANGEBYRANK", name, [limit.to_string().into(), Value::from_static_str("-1")]);
     }
     Ok(commands)
 }

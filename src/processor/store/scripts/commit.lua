@@ -7,7 +7,8 @@
 --       then the number of states, and for each: key, the version that it must have (0: none), how long it lasts (ms) or '',
 --       its value
 --       then the number of commands that follow, and for each: the number of its words, its words
---       then the number of indexes, and for each: key, how many of its last entries go whose states have expired
+--       then the number of indexes, and for each: key, how many entries it keeps, how many of its last ones go whose states
+--       have expired
 --       then what the keys of states begin with
 --       then the channel to publish on or '', the length of the window, an epoch for one that has none
 --       then messages, each as JSON without the closing brace, and its traceparent or ''
@@ -72,15 +73,16 @@ for _ = 1, commands do
 end
 
 local indexes = tonumber(ARGV[at])
-local states_begin = ARGV[at + 1 + indexes * 2]
-for i = at + 1, at + indexes * 2, 2 do
-  local last = redis.call('ZRANGE', ARGV[i], '-' .. ARGV[i + 1], '-1')
+local states_begin = ARGV[at + 1 + indexes * 3]
+for i = at + 1, at + indexes * 3, 3 do
+  redis.call('ZREMRANGEBYRANK', ARGV[i], ARGV[i + 1], '-1')
+  local last = redis.call('ZRANGE', ARGV[i], '-' .. ARGV[i + 2], '-1')
   for k = #last, 1, -1 do
     if redis.call('EXISTS', states_begin .. last[k]) == 1 then break end
     redis.call('ZREM', ARGV[i], last[k])
   end
 end
-at = at + 2 + indexes * 2
+at = at + 2 + indexes * 3
 
 for p = 1, partitions do
   local field = partitions_at + (p - 1) * 3
