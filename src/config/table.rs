@@ -117,6 +117,12 @@ pub const SETTINGS: &[Setting] = &[
     )
     .common(),
     Setting::new(
+        "console-hosts",
+        None,
+        "NAME,…",
+        "Names or addresses, without port, by which browsers may ask for the console; others are refused, so that no page elsewhere gets in under a name of its own. When unset, those of this machine on loopback, and any elsewhere",
+    ),
+    Setting::new(
         "export",
         None,
         "on|off",
@@ -146,7 +152,7 @@ pub const SETTINGS: &[Setting] = &[
         "topic-prefix",
         Some(""),
         "PREFIX",
-        "Put before the name of every topic and group of the apps, so that several boards share a cluster",
+        "Put before the name of every topic and group of the apps and of their keys in Redis, so that several boards share a cluster and a Redis",
     ),
     Setting::new(
         "state-retention",

@@ -1,6 +1,6 @@
 //! Small lines beside a number: how it moved in the last minutes.
 
-use crate::kafka::watch::history::POINTS;
+use crate::kafka::watch::series::POINTS;
 
 /// The size of a sparkline.
 const SIZE: (f64, f64) = (96.0, 24.0);

@@ -10,7 +10,7 @@ use super::facts::{GroupRow, TopicRow};
 use super::trouble::{Severity, Trouble};
 use super::words;
 use crate::kafka::admin::groups::is_rebalancing;
-use crate::kafka::watch::history::{Drain, Trend};
+use crate::kafka::watch::course::{Drain, Trend};
 use crate::kafka::watch::trail::Change;
 
 /// How many points a course in a table has.

@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::kafka::watch::history::{Drain, Trend};
+use crate::kafka::watch::course::{Drain, Trend};
 use crate::time;
 use crate::web::human;
 

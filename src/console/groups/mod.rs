@@ -19,7 +19,7 @@ use super::route::Route;
 use super::{Console, human};
 use crate::kafka::admin::groups::{self, Group};
 use crate::kafka::admin::reset::Move;
-use crate::kafka::watch::history::{Drain, Trend};
+use crate::kafka::watch::course::{Drain, Trend};
 use crate::kafka::{KafkaError, lookup};
 
 /// The addresses of groups.

@@ -5,168 +5,18 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
+use super::Snapshot;
+use super::course::Course;
+use super::series::{POINTS, Series};
 use super::trail::{read_between, written_between};
-use super::{INTERVAL, Snapshot};
 
-/// How many points a series has: 15 minutes' worth of looks at the console's [`INTERVAL`].
-pub const POINTS: usize = 15 * 60 / INTERVAL.as_secs() as usize;
 /// Bytes that all series together may take.
 pub const MEMORY: usize = 24 * 1024 * 1024;
-/// Seconds whose points trends are told from.
-const RECENT: f64 = 180.0;
-/// Points without which nothing can be said of a trend.
-const ENOUGH: usize = 3;
-/// Seconds in which somebody who keeps up had nothing left once.
-const MOMENT: f64 = 60.0;
-/// A change of lag smaller than this part of it, and smaller than so many records, is no trend.
-const STEADY: (f64, f64) = (0.02, 5.0);
 
 /// Bytes of a series that moves, about.
 const MOVING_BYTES: usize = POINTS * size_of::<f32>() + 64;
 /// Bytes of a series' place in the maps, about.
 const PLACE_BYTES: usize = size_of::<Series>() + 48;
-
-/// The values of one thing, one a look; NaN where it was not known.
-#[derive(Clone, Debug, Default)]
-pub struct Series {
-    /// The look of the last value, counted from 1; 0 before the first.
-    last_look: u64,
-    values: Values,
-}
-
-#[derive(Clone, Debug)]
-enum Values {
-    /// The same all the time.
-    Flat { value: f32, length: usize },
-    /// The last ones.
-    Moving(Box<Moving>),
-}
-
-#[derive(Clone, Debug)]
-struct Moving {
-    values: VecDeque<f32>,
-    /// How often the last one came in a row.
-    same: usize,
-}
-
-impl Default for Values {
-    fn default() -> Self {
-        Self::Flat { value: f32::NAN, length: 0 }
-    }
-}
-
-impl Series {
-    fn push(&mut self, look: u64, value: Option<f64>) {
-        let value = value.map_or(f32::NAN, |value| value as f32);
-        if self.last_look > 0 {
-            let missed = usize::try_from(look - self.last_look - 1).unwrap_or(POINTS);
-            (0..missed.min(POINTS)).for_each(|_| self.append(f32::NAN));
-        }
-        self.append(value);
-        self.last_look = look;
-    }
-
-    fn append(&mut self, new: f32) {
-        match &mut self.values {
-            Values::Flat { value, length } if *length == 0 || value.to_bits() == new.to_bits() => {
-                *value = new;
-                *length = (*length + 1).min(POINTS);
-            }
-            Values::Flat { value, length } => {
-                let mut values = VecDeque::with_capacity(POINTS);
-                values.extend(std::iter::repeat_n(*value, (*length).min(POINTS - 1)));
-                values.push_back(new);
-                self.values = Values::Moving(Box::new(Moving { values, same: 1 }));
-            }
-            Values::Moving(moving) => {
-                let Moving { values, same } = &mut **moving;
-                *same = if values.back().is_some_and(|last| last.to_bits() == new.to_bits()) { *same + 1 } else { 1 };
-                if *same >= POINTS {
-                    self.values = Values::Flat { value: new, length: POINTS };
-                    return;
-                }
-                if values.len() == POINTS {
-                    values.pop_front();
-                }
-                values.push_back(new);
-            }
-        }
-    }
-
-    /// Forgets all but the last value.
-    fn begin_anew(&mut self) {
-        if let Values::Moving(moving) = &self.values {
-            self.values = Values::Flat { value: moving.values.back().copied().unwrap_or(f32::NAN), length: 1 };
-        }
-    }
-
-    fn moves(&self) -> bool {
-        matches!(self.values, Values::Moving(_))
-    }
-
-    /// How far the largest known value is from the smallest.
-    fn spread(&self) -> f32 {
-        let Values::Moving(moving) = &self.values else { return 0.0 };
-        let known = moving.values.iter().copied().filter(|value| !value.is_nan());
-        let (low, high) = known.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-        (high - low).max(0.0)
-    }
-
-    /// The last `count` values, oldest first, as of look `now`; NaN where there is none.
-    fn last(&self, count: usize, now: u64) -> Vec<f32> {
-        let behind = usize::try_from(now - self.last_look).unwrap_or(count).min(count);
-        let mut newest_first: Vec<f32> = vec![f32::NAN; if self.last_look == 0 { count } else { behind }];
-        match &self.values {
-            Values::Flat { value, length } => newest_first.extend(std::iter::repeat_n(*value, *length)),
-            Values::Moving(moving) => newest_first.extend(moving.values.iter().rev()),
-        }
-        newest_first.resize(count, f32::NAN);
-        newest_first.reverse();
-        newest_first
-    }
-}
-
-/// Where a lag is going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Trend {
-    /// It grows.
-    Rising,
-    /// It shrinks.
-    Falling,
-    /// It does neither, or not enough to speak of.
-    Steady,
-}
-
-/// How long it takes until nothing is left to read, if everything goes on as in the last minutes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase", tag = "when", content = "seconds")]
-pub enum Drain {
-    /// Nothing is left.
-    Done,
-    /// Nothing was left a moment ago: what is there now has just been written.
-    Soon,
-    /// So many seconds.
-    In(f64),
-    /// The lag does not shrink.
-    Never,
-    /// It was not looked at for long enough to say.
-    Unknown,
-}
-
-/// What is known of the way of a lag.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Course {
-    /// Its points, oldest first.
-    pub points: Vec<f32>,
-    /// Where it is going.
-    pub trend: Trend,
-    /// When it will be gone.
-    pub drain: Drain,
-}
 
 /// A topic's rates, in records a second.
 #[derive(Clone, Debug, Default)]
@@ -240,17 +90,7 @@ impl History {
     }
 
     fn course_of(&self, lag: &Series) -> Course {
-        let points = self.points(lag);
-        let seconds = |time: &i64| *time as f64 / 1000.0;
-        let begin = self.times.back().map_or(0.0, seconds) - RECENT;
-        let known: Vec<(f64, f64)> = self
-            .times
-            .iter()
-            .map(seconds)
-            .zip(points.iter().map(|lag| f64::from(*lag)))
-            .filter(|(time, lag)| *time > begin && !lag.is_nan())
-            .collect();
-        Course { trend: trend(&known), drain: drain(&known), points }
+        Course::of(&self.times, self.points(lag))
     }
 
     /// Adds what was seen at `after`, whose rates are since `before`.
@@ -289,27 +129,31 @@ impl History {
         }
         self.groups.retain(|_, series| series.lag.last_look == look);
 
-        let (mut written, mut read) = (0, 0);
+        let (mut written, mut read) = (None, 0);
         for (name, topic) in &after.topics {
             let earlier = before.topics.get(name);
-            let records_written =
-                earlier.map_or(0, |earlier| written_between(earlier, topic).map(|(_, records)| records).sum());
+            // Of one that is new, nothing; where no end is known, nobody knows.
+            let records_written = match earlier {
+                Some(earlier) => written_between(earlier, topic).map(|(_, records)| records).reduce(|sum, n| sum + n),
+                None => Some(0),
+            };
             let records_read = read_by_topic.get(name.as_str()).copied().unwrap_or(0);
             let series = match self.topics.get_mut(name) {
                 Some(series) => series,
                 None => self.topics.entry(name.clone()).or_default(),
             };
-            series.written.push(look, rate(records_written));
+            series.written.push(look, records_written.and_then(rate));
             series.read.push(look, rate(records_read));
             if !topic.internal {
-                written += records_written;
+                written = written.into_iter().chain(records_written).reduce(|sum, n| sum + n);
                 read += records_read;
             }
         }
         self.topics.retain(|_, series| series.written.last_look == look);
-        self.written.push(look, rate(written));
+        let is_nothing = after.topics.values().all(|topic| topic.internal);
+        self.written.push(look, written.or(is_nothing.then_some(0)).and_then(rate));
         self.read.push(look, rate(read));
-        self.lag.push(look, Some(after.lag() as f64));
+        self.lag.push(look, after.lag().map(|lag| lag as f64));
         self.keep_within(MEMORY);
     }
 
@@ -345,123 +189,11 @@ impl History {
     }
 }
 
-/// The line that lies closest to `points` (seconds, value): its slope a second, and how far they lie from it.
-fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
-    if points.len() < ENOUGH {
-        return None;
-    }
-    let count = points.len() as f64;
-    let mean_time = points.iter().map(|(time, _)| time).sum::<f64>() / count;
-    let mean_value = points.iter().map(|(_, value)| value).sum::<f64>() / count;
-    let (mut both, mut square) = (0.0, 0.0);
-    for (time, value) in points {
-        both += (time - mean_time) * (value - mean_value);
-        square += (time - mean_time).powi(2);
-    }
-    if square <= 0.0 {
-        return None;
-    }
-    let slope = both / square;
-    let away = |(time, value): &(f64, f64)| (value - mean_value - slope * (time - mean_time)).powi(2);
-    Some((slope, (points.iter().map(away).sum::<f64>() / count).sqrt()))
-}
-
-fn keeps_up(points: &[(f64, f64)]) -> bool {
-    let now = points.last().map_or(0.0, |(time, _)| *time);
-    points.iter().rev().take_while(|(time, _)| now - time < MOMENT).any(|(_, left)| *left <= 0.0)
-}
-
-fn trend(points: &[(f64, f64)]) -> Trend {
-    let (Some((slope, scatter)), Some(first), Some(last)) = (line(points), points.first(), points.last()) else {
-        return Trend::Steady;
-    };
-    let change = slope * (last.0 - first.0);
-    let largest = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-    if keeps_up(&points[1..]) || change.abs() <= STEADY.1.max(largest * STEADY.0).max(scatter) {
-        return Trend::Steady;
-    }
-    if change > 0.0 { Trend::Rising } else { Trend::Falling }
-}
-
-fn drain(points: &[(f64, f64)]) -> Drain {
-    let Some((_, left)) = points.last() else { return Drain::Unknown };
-    if *left <= 0.0 {
-        return Drain::Done;
-    }
-    if keeps_up(&points[1..]) {
-        return Drain::Soon;
-    }
-    match (line(points).map(|(slope, _)| slope), trend(points)) {
-        (None, _) => Drain::Unknown,
-        (Some(slope), Trend::Falling) => Drain::In(left / -slope),
-        (Some(_), Trend::Rising | Trend::Steady) => Drain::Never,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::watch::course::{Drain, Trend};
     use crate::kafka::watch::testing::{at, group, topic};
-
-    fn every_five_seconds(values: impl IntoIterator<Item = f64>) -> Vec<(f64, f64)> {
-        values.into_iter().enumerate().map(|(number, value)| (number as f64 * 5.0, value)).collect()
-    }
-
-    #[test]
-    fn a_series_keeps_the_last_points_in_order_and_knows_its_gaps() {
-        let mut series = Series::default();
-        assert!(series.last(2, 0).iter().all(|value| value.is_nan()));
-        for look in 1..=400_u64 {
-            series.push(look, Some(look as f64));
-        }
-        let last = series.last(POINTS, 400);
-        assert_eq!((last.len(), last[0], last[POINTS - 1]), (POINTS, 221.0, 400.0));
-        series.push(403, Some(7.0));
-        let last = series.last(4, 403);
-        assert_eq!((last[0], last[3]), (400.0, 7.0));
-        assert!(last[1].is_nan() && last[2].is_nan());
-        assert!(series.last(2, 404)[1].is_nan(), "nothing is known of a look that it missed");
-    }
-
-    #[test]
-    fn what_does_not_move_takes_no_room_and_what_came_to_rest_gives_it_back() {
-        let mut series = Series::default();
-        (1..=50).for_each(|look| series.push(look, Some(3.0)));
-        assert!(!series.moves());
-        series.push(51, Some(4.0));
-        assert!(series.moves());
-        let last = series.last(POINTS, 51);
-        assert!(last[POINTS - 52].is_nan(), "it began at the first look");
-        assert_eq!((last[POINTS - 51], last[POINTS - 2], last[POINTS - 1]), (3.0, 3.0, 4.0));
-        let until = 51 + POINTS as u64;
-        (52..until).for_each(|look| series.push(look, Some(4.0)));
-        assert!(!series.moves());
-        assert!(series.last(POINTS, until - 1).iter().all(|value| *value == 4.0));
-    }
-
-    #[test]
-    fn a_trend_is_more_than_a_ripple() {
-        assert_eq!(trend(&every_five_seconds([1000.0, 1003.0, 999.0, 1001.0])), Trend::Steady);
-        assert_eq!(trend(&every_five_seconds([1000.0, 900.0, 800.0, 700.0])), Trend::Falling);
-        assert_eq!(trend(&every_five_seconds([0.0, 50.0, 100.0])), Trend::Rising);
-        assert_eq!(trend(&every_five_seconds([100.0])), Trend::Steady);
-        let noise = (0..36).map(|number| 500.0 + f64::from((number * 7_919) % 401));
-        assert_eq!(trend(&every_five_seconds(noise)), Trend::Steady, "up and down is no way");
-    }
-
-    #[test]
-    fn a_lag_that_shrinks_is_gone_in_time_and_one_that_grows_never() {
-        let Drain::In(seconds) = drain(&every_five_seconds([1000.0, 900.0, 800.0, 700.0])) else {
-            panic!("it shrinks by 20 a second")
-        };
-        assert!((seconds - 35.0).abs() < 0.01, "{seconds}");
-        assert_eq!(drain(&every_five_seconds([10.0, 20.0, 300.0])), Drain::Never);
-        assert_eq!(drain(&every_five_seconds([500.0, 500.0, 500.0])), Drain::Never);
-        assert_eq!(drain(&every_five_seconds([500.0, 100.0, 0.0])), Drain::Done);
-        assert_eq!(drain(&every_five_seconds([500.0, 0.0, 300.0, 400.0])), Drain::Soon);
-        assert_eq!(drain(&every_five_seconds([500.0, 100.0])), Drain::Unknown);
-        assert_eq!(drain(&[]), Drain::Unknown);
-    }
 
     #[test]
     fn how_often_one_looks_does_not_change_what_is_said_of_a_lag() {
