@@ -138,7 +138,8 @@ struct Delivery {
     bytes: usize,
     started: Instant,
     instruments: Option<Arc<ProducerInstruments>>,
-    sending: Option<Sending>,
+    /// Boxed, because most have none and all are moved about.
+    sending: Option<Box<Sending>>,
 }
 
 impl Delivery {
@@ -148,7 +149,7 @@ impl Delivery {
             bytes: record.value.as_ref().map_or(0, Bytes::len),
             started: Instant::now(),
             instruments,
-            sending: Sending::of(record),
+            sending: Sending::of(record).map(Box::new),
         }
     }
 

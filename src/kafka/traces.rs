@@ -141,8 +141,13 @@ pub fn batch_ended<E>(group: &str, batch: &[PartitionEffects<E>], took: Duration
     }
 }
 
+/// The trace of a record with these headers, if it is recorded. Each record is asked for it, and ours have it last.
 fn recorded(headers: &Headers) -> Option<TraceContext> {
-    trace::is_on().then(|| header_str(headers, TRACEPARENT)).flatten().and_then(TraceContext::parse_sampled)
+    if !trace::is_on() {
+        return None;
+    }
+    let (_, traceparent) = headers.iter().rfind(|(name, _)| name == TRACEPARENT)?;
+    TraceContext::parse_sampled(traceparent.as_ref()?)
 }
 
 #[cfg(test)]

@@ -23,12 +23,13 @@ impl<H: Handler> Runtime<H> {
                 let to = self.group.dead_letters_of(&dead.record.topic);
                 let processing = Processing::of(&dead.record, group);
                 let sent = dead_letter::send(producer, &to, group, &dead.record, &dead.reason, dead.attempts);
-                work_on(&dead.record.headers, processing.map(|processing| processing.context)).scope(sent).await
+                let work = work_on(&dead.record.headers, processing.map(|processing| processing.context));
+                (processing, work.scope(sent).await)
             })
             .collect();
         let results: Vec<_> = stream::iter(letters).buffered(LETTERS_AT_ONCE).collect().await;
         let mut failed = None;
-        for (dead, result) in std::mem::take(&mut plan.dead).into_iter().zip(results) {
+        for (dead, (processing, result)) in std::mem::take(&mut plan.dead).into_iter().zip(results) {
             let (topic, partition, offset) = (&*dead.record.topic, dead.record.partition, dead.record.offset);
             let reason = dead_letter::brief(&dead.reason);
             match result {
@@ -41,7 +42,7 @@ impl<H: Handler> Runtime<H> {
                     work_on(&dead.record.headers, None).within(|| {
                         tracing::warn!(group, topic, partition, offset, reason, "record sent to the dead-letter topic");
                     });
-                    if let Some(processing) = Processing::of(&dead.record, group) {
+                    if let Some(processing) = processing {
                         let failed = Some(("dead_letter", reason.to_owned()));
                         processing.ended(group, (topic, partition, offset), 1, started.elapsed(), failed);
                     }

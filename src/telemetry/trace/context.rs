@@ -21,11 +21,17 @@ impl TraceContext {
         Self { trace_id: Uuid::new_v4().as_u128().max(1), span_id: random_span(), sampled: false }
     }
 
-    /// Reads a `traceparent` header of version 00; `None` when it isn't one, as the standard asks.
+    /// Reads a `traceparent` header; `None` when it isn't one. Of a version to come, what version 00 knows is read, as the
+    /// standard asks.
     pub fn parse(header: &str) -> Option<Self> {
         let mut parts = header.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        if version != "00" || parts.next().is_some() || !is_hex(span, 16) || !is_hex(flags, 2) {
+        let is_known = match version {
+            "00" => parts.next().is_none(),
+            "ff" => false,
+            other => is_hex(other, 2),
+        };
+        if !is_known || !is_hex(span, 16) || !is_hex(flags, 2) {
             return None;
         }
         let trace_id = trace_id_of(trace)?;
@@ -34,11 +40,14 @@ impl TraceContext {
         Some(Self { trace_id, span_id, sampled })
     }
 
-    /// Reads the header of a trace that is recorded. Of the others only the end is read: they are most where one trace in a
+    /// Reads the header of a trace that is recorded. Of the others only the ends are read: they are most where one trace in a
     /// hundred is recorded, and each record has one.
-    pub fn parse_sampled(header: &str) -> Option<Self> {
-        let is_sampled = header.chars().next_back()?.to_digit(16)? & 1 == 1;
-        is_sampled.then(|| Self::parse(header)).flatten()
+    pub fn parse_sampled(header: &[u8]) -> Option<Self> {
+        let ends_odd = || header.last().and_then(|&end| char::from(end).to_digit(16)).is_some_and(|end| end & 1 == 1);
+        // A version to come may end with something else.
+        let may_be = !header.starts_with(b"00-") || ends_odd();
+        let text = may_be.then(|| std::str::from_utf8(header).ok()).flatten()?;
+        Self::parse(text).filter(|context| context.sampled)
     }
 
     /// The same trace, seen from a new span.
@@ -103,6 +112,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_a_version_to_come_what_is_known_is_read() {
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        let known = TraceContext::parse(&format!("00-{trace}-{span}-01"));
+        assert!(known.is_some());
+        for header in [format!("01-{trace}-{span}-01"), format!("cc-{trace}-{span}-01-what-may-be")] {
+            assert_eq!(
+                (TraceContext::parse(&header), TraceContext::parse_sampled(header.as_bytes())),
+                (known, known),
+                "{header}"
+            );
+        }
+        assert_eq!(TraceContext::parse(&format!("00-{trace}-{span}-01-what")), None, "this version has no more");
+    }
+
     proptest! {
         #[test]
         fn no_header_makes_parsing_panic(header in "00-[0-9a-f-]{0,60}|.{0,60}") {
@@ -113,10 +137,10 @@ mod tests {
 
         #[test]
         fn a_header_whose_trace_is_recorded_is_read_as_every_other(
-            header in "00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-fA-F]{2}|00-[0-9a-f-]{0,60}|.{0,60}",
+            header in "[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-fA-F]{2}(-.{0,3})?|00-[0-9a-f-]{0,60}|.{0,60}",
         ) {
             let recorded = TraceContext::parse(&header).filter(|context| context.sampled);
-            prop_assert_eq!(TraceContext::parse_sampled(&header), recorded);
+            prop_assert_eq!(TraceContext::parse_sampled(header.as_bytes()), recorded);
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER, USER_AGENT};
+use hyper::http::response::Parts;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -43,6 +44,8 @@ pub enum SendError {
         endpoint: String,
         /// What it answered.
         status: StatusCode,
+        /// The pause that it asks for.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -52,6 +55,14 @@ impl SendError {
         match self {
             Self::Away { .. } => true,
             Self::Refused { status, .. } => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+        }
+    }
+
+    /// The pause that the endpoint asks for before it is spoken to again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Away { .. } => None,
+            Self::Refused { retry_after, .. } => *retry_after,
         }
     }
 }
@@ -96,12 +107,15 @@ impl Endpoint {
     /// When it was not taken.
     pub async fn send(&mut self, body: Bytes) -> Result<Bytes, SendError> {
         let sent = tokio::time::timeout(TIMEOUT, self.try_send(body)).await;
-        let (status, answer) = match sent {
+        let (head, answer) = match sent {
             Ok(Ok(answered)) => answered,
             Ok(Err(error)) => return Err(self.away(&format!("{error:#}"))),
             Err(_) => return Err(self.away(&format!("no answer within {} s", TIMEOUT.as_secs()))),
         };
-        if status.is_success() { Ok(answer) } else { Err(SendError::Refused { endpoint: self.address(), status }) }
+        match head.status {
+            status if status.is_success() => Ok(answer),
+            status => Err(SendError::Refused { endpoint: self.address(), status, retry_after: pause(&head.headers) }),
+        }
     }
 
     fn away(&self, reason: &str) -> SendError {
@@ -109,7 +123,7 @@ impl Endpoint {
     }
 
     /// The connection is kept only if all went well.
-    async fn try_send(&mut self, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
+    async fn try_send(&mut self, body: Bytes) -> anyhow::Result<(Parts, Bytes)> {
         let mut connection = match self.connection.take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -123,7 +137,7 @@ impl Endpoint {
         let (head, body) = connection.send_request(request).await?.into_parts();
         let answer = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(anyhow::Error::from_boxed)?;
         self.connection = Some(connection);
-        Ok((head.status, answer.to_bytes()))
+        Ok((head, answer.to_bytes()))
     }
 
     async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
@@ -135,6 +149,11 @@ impl Endpoint {
             Some(tls) => handshake(tls.connect(ServerName::try_from(host.to_owned())?, stream).await?).await,
         }
     }
+}
+
+/// The pause that an answer asks for in seconds; a date is left to our own pauses.
+fn pause(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 async fn handshake(
@@ -166,10 +185,17 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_again() {
-        let refused = |status| SendError::Refused { endpoint: String::new(), status };
+        let refused = |status| SendError::Refused { endpoint: String::new(), status, retry_after: None };
         let retried = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].map(refused);
         assert!(retried.iter().all(SendError::is_retriable));
         let given_up = [StatusCode::BAD_REQUEST, StatusCode::INTERNAL_SERVER_ERROR].map(refused);
         assert!(!given_up.iter().any(SendError::is_retriable));
+    }
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds() {
+        let asked = |text: &'static str| pause(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]));
+        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+        assert_eq!((asked("Sun, 29 Nov 2026 12:00:00 GMT"), pause(&HeaderMap::new())), (None, None));
     }
 }

@@ -1,11 +1,14 @@
 //! Tells the endpoint of spans, in batches, in the order in which they ended, and never in the way of the work: who tells of
 //! one puts it into a queue, and where that is full it is counted and forgotten.
 
+use std::iter;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::endpoint::{Endpoint, SendError};
@@ -16,13 +19,15 @@ use crate::telemetry::instruments::SpanInstruments;
 use crate::telemetry::seldom::Seldom;
 
 /// Spans that wait to be told of at most: some megabytes.
-pub const QUEUE: usize = 8_192;
+const QUEUE: usize = 8_192;
 /// Spans of a request at most.
 const BATCH: usize = 1_024;
 /// How long a span waits for others.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How often a request is made until its spans are given up. Meanwhile the queue fills.
-const ATTEMPTS: u32 = 5;
+/// For how long a request is made anew until its spans are given up. Meanwhile the queue fills.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest pause that an endpoint may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long what is left may take at the end.
 const FINISH: Duration = Duration::from_secs(1);
 
@@ -31,6 +36,25 @@ static AWAY: Seldom = Seldom::every(Duration::from_secs(60));
 /// So is what it doesn't want.
 static REFUSED: Seldom = Seldom::every(Duration::from_secs(60));
 
+/// Where spans wait to be told of.
+pub struct Queue {
+    spans: mpsc::Sender<Span>,
+    /// Told when there is a batch: to wake the exporter for each span would cost more than the span.
+    has_batch: Arc<Notify>,
+}
+
+impl Queue {
+    /// Takes a span in. For what there is no room for, it answers `false` and has no words made.
+    pub fn put(&self, span: impl FnOnce() -> Span) -> bool {
+        let Ok(place) = self.spans.try_reserve() else { return false };
+        place.send(span());
+        if self.spans.max_capacity() - self.spans.capacity() >= BATCH {
+            self.has_batch.notify_one();
+        }
+        true
+    }
+}
+
 /// The exporter of the process.
 pub struct Exporter {
     stop: CancellationToken,
@@ -38,34 +62,37 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Starts telling `endpoint` of what comes through `queue`.
-    pub fn start(endpoint: Endpoint, queue: mpsc::Receiver<Span>, instruments: SpanInstruments) -> Self {
-        let stop = CancellationToken::new();
+    /// Starts telling `endpoint` of what comes into the queue.
+    pub fn start(endpoint: Endpoint, instruments: SpanInstruments) -> (Self, Queue) {
+        let (sender, spans) = mpsc::channel(QUEUE);
+        let (stop, has_batch) = (CancellationToken::new(), Arc::<Notify>::default());
         let worker = Worker {
             endpoint,
-            queue,
+            spans,
+            has_batch: Arc::clone(&has_batch),
+            in_hand: 0,
             instance: uuid::Uuid::new_v4().to_string(),
             stop: stop.clone(),
             instruments,
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
         };
-        Self { stop, task: tokio::spawn(worker.run()) }
+        (Self { stop, task: tokio::spawn(worker.run()) }, Queue { spans: sender, has_batch })
     }
 
     /// Tells of what is left, within a time.
     pub async fn finish(self) {
         self.stop.cancel();
-        let mut task = self.task;
-        if tokio::time::timeout(FINISH, &mut task).await.is_err() {
-            task.abort();
-            tracing::warn!("some spans were not told of");
-        }
+        // It ends by itself, and a panic of its own was told.
+        let _ = self.task.await;
     }
 }
 
 struct Worker {
     endpoint: Endpoint,
-    queue: mpsc::Receiver<Span>,
+    spans: mpsc::Receiver<Span>,
+    has_batch: Arc<Notify>,
+    /// Spans that were taken out of the queue, and are neither told of nor given up.
+    in_hand: usize,
     /// Tells this process from others of this program.
     instance: String,
     stop: CancellationToken,
@@ -75,60 +102,81 @@ struct Worker {
 
 impl Worker {
     async fn run(mut self) {
-        while !self.stop.is_cancelled() {
-            let spans = self.gather().await;
-            self.send(spans).await;
+        let stop = self.stop.clone();
+        tokio::select! {
+            () = self.tell_all() => {}
+            () = async { stop.cancelled().await; sleep(FINISH).await } => {}
         }
-        self.queue.close();
-        let mut spans = Vec::new();
-        while self.queue.recv_many(&mut spans, BATCH).await > 0 {
-            self.send(std::mem::take(&mut spans)).await;
+        let left = self.in_hand + self.spans.len();
+        if left > 0 {
+            self.instruments.unreachable.increment(left as u64);
+            tracing::warn!(
+                endpoint = self.endpoint.address(),
+                spans = left,
+                "ended before these spans could be told of"
+            );
         }
     }
 
-    /// A batch, or what came within the interval.
-    async fn gather(&mut self) -> Vec<Span> {
-        let mut spans = Vec::with_capacity(BATCH);
-        let gathered = async {
-            loop {
-                let room = BATCH - spans.len();
-                if room == 0 || self.queue.recv_many(&mut spans, room).await == 0 {
-                    break;
-                }
-            }
-        };
+    async fn tell_all(&mut self) {
+        while !self.stop.is_cancelled() {
+            self.wait().await;
+            self.send_batch().await;
+        }
+        self.spans.close();
+        while !self.spans.is_empty() {
+            self.send_batch().await;
+        }
+    }
+
+    /// Waits until there is a batch, or for what comes within the interval.
+    async fn wait(&self) {
+        if self.spans.len() >= BATCH {
+            return;
+        }
         tokio::select! {
-            () = gathered => {}
-            () = tokio::time::sleep(INTERVAL) => {}
+            () = self.has_batch.notified() => {}
+            () = sleep(INTERVAL) => {}
             () = self.stop.cancelled() => {}
         }
-        spans
     }
 
-    async fn send(&mut self, spans: Vec<Span>) {
+    async fn send_batch(&mut self) {
+        let spans: Vec<Span> = iter::from_fn(|| self.spans.try_recv().ok()).take(BATCH).collect();
         if spans.is_empty() {
             return;
         }
-        let count = spans.len() as u64;
+        self.in_hand = spans.len();
+        let (count, since) = (spans.len() as u64, Instant::now());
         let body = Bytes::from(otlp::request(spans, &self.instance));
-        for attempt in 1..=ATTEMPTS {
+        loop {
             match self.endpoint.send(body.clone()).await {
-                Ok(answer) => return self.taken(count, &answer),
+                Ok(answer) => {
+                    self.taken(count, &answer);
+                    break;
+                }
                 Err(error) => {
                     AWAY.warn("spans can't be told of", &error);
-                    if !error.is_retriable() || attempt == ATTEMPTS || self.stop.is_cancelled() {
-                        return self.dropped(&error, count);
+                    if !error.is_retriable() || since.elapsed() > PATIENCE || self.stop.is_cancelled() {
+                        self.dropped(&error, count);
+                        break;
+                    }
+                    let asked_for = error.retry_after().unwrap_or_default().min(LONGEST_PAUSE);
+                    let pause = self.backoff.after_failure().max(asked_for);
+                    tokio::select! {
+                        () = sleep(pause) => {}
+                        () = self.stop.cancelled() => {}
                     }
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(self.backoff.after_failure()) => {}
-                () = self.stop.cancelled() => {}
-            }
         }
+        self.in_hand = 0;
     }
 
     fn taken(&mut self, count: u64, answer: &[u8]) {
+        if self.backoff.is_failing() {
+            tracing::info!(endpoint = self.endpoint.address(), "spans are told of again");
+        }
         self.backoff.reset();
         let refused = otlp::refused(answer);
         let rejected = refused.as_ref().map_or(0, |(rejected, _)| (*rejected).min(count));

@@ -19,15 +19,13 @@ pub mod span;
 
 use std::sync::OnceLock;
 
-use tokio::sync::mpsc;
-
 use crate::config::TraceSettings;
 use crate::config::tls::TlsError;
 use crate::telemetry::instruments::SpanInstruments;
 pub use context::TraceContext;
 pub use current::Current;
 use endpoint::Endpoint;
-use export::Exporter;
+use export::{Exporter, Queue};
 use sampling::Sampler;
 pub use span::{Kind, Span};
 
@@ -35,7 +33,7 @@ pub use span::{Kind, Span};
 static TRACER: OnceLock<Tracer> = OnceLock::new();
 
 struct Tracer {
-    queue: mpsc::Sender<Span>,
+    queue: Queue,
     sampler: Sampler,
     instruments: SpanInstruments,
 }
@@ -60,11 +58,12 @@ pub fn start(settings: &TraceSettings) -> Result<Option<Exporter>, StartError> {
     let instruments = SpanInstruments::new();
     let Some(url) = &settings.endpoint else { return Ok(None) };
     let endpoint = Endpoint::new(url)?;
-    let (queue, spans) = mpsc::channel(export::QUEUE);
-    let tracer = Tracer { queue, sampler: Sampler::new(settings.sample), instruments: instruments.clone() };
+    let address = endpoint.address();
+    let (exporter, queue) = Exporter::start(endpoint, instruments.clone());
+    let tracer = Tracer { queue, sampler: Sampler::new(settings.sample), instruments };
     TRACER.set(tracer).map_err(|_| StartError::Twice)?;
-    tracing::info!(endpoint = endpoint.address(), sample = %settings.sample, "telling of spans");
-    Ok(Some(Exporter::start(endpoint, spans, instruments)))
+    tracing::info!(endpoint = address, sample = %settings.sample, "telling of spans");
+    Ok(Some(exporter))
 }
 
 /// Whether spans are told of.
@@ -86,9 +85,8 @@ pub fn root() -> TraceContext {
 /// Tells of a span that has ended, if its trace is recorded. What there is no room for is not even put into words.
 pub fn tell(context: &TraceContext, span: impl FnOnce() -> Span) {
     let Some(tracer) = TRACER.get().filter(|_| context.sampled) else { return };
-    match tracer.queue.try_reserve() {
-        Ok(place) => place.send(span()),
-        Err(_) => tracer.instruments.queue_full.increment(1),
+    if !tracer.queue.put(span) {
+        tracer.instruments.queue_full.increment(1);
     }
 }
 
