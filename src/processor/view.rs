@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::store::{Names, value};
 use crate::clock::now_ms;
-use crate::redis::{Redis, RedisError, Window};
+use crate::redis::{self, Redis, RedisError, Window};
 
 /// The states of one group. Cheap to clone.
 pub struct View<S> {
@@ -141,7 +141,7 @@ impl<S: DeserializeOwned> View<S> {
         let failed = |source| RedisError::Command { operation: "view", source };
         loop {
             let space = self.space.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let (live, found) = ask(&space).await.map_err(failed)?;
+            let (live, found) = redis::run("view", ask(&space)).await?;
             let live = live.unwrap_or_default();
             if live == space {
                 return found.convert().map_err(failed);

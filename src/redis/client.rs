@@ -128,6 +128,38 @@ impl Redis {
     }
 }
 
+/// Has commands done, which metrics and errors know as `operation`.
+///
+/// # Errors
+/// [`RedisError::Command`].
+pub async fn run<T>(
+    operation: &'static str,
+    commands: impl Future<Output = Result<T, fred::error::Error>>,
+) -> Result<T, RedisError> {
+    let started = Instant::now();
+    let result = commands.await;
+    let took = started.elapsed();
+    RedisInstruments::new(operation).ended(took, result.is_ok());
+    tell(operation, None, took, result.as_ref().err());
+    result.map_err(|source| RedisError::Command { operation, source })
+}
+
+/// Tells of commands, or of a script, as a part of the work at hand: of a batch, in the trace of its first record.
+fn tell(operation: &'static str, script: Option<&'static str>, took: Duration, error: Option<&fred::error::Error>) {
+    let Some(work) = current::current().filter(trace::is_recorded) else { return };
+    let context = work.child();
+    trace::tell(&context, || {
+        let name = script.map_or_else(|| operation.to_owned(), |script| format!("{operation} {script}"));
+        Span::ended(Kind::Client, name, context, took)
+            .under(Some(work.span_id))
+            .linked(current::with(|work| work.links.clone()).unwrap_or_default())
+            .with("db.system.name", "redis")
+            .with("db.operation.name", operation)
+            .with_some("db.stored_procedure.name", script)
+            .failed(error.map(|error| (error.kind().to_str(), error.to_string())))
+    });
+}
+
 /// A Lua script with its metrics; sent whole once and then called by its hash.
 pub struct Call {
     operation: &'static str,
@@ -148,26 +180,10 @@ impl Call {
     pub async fn run<T: FromValue>(&self, redis: &Redis, keys: Vec<String>, args: Vec<Value>) -> Result<T, RedisError> {
         let started = Instant::now();
         let result = self.script.evalsha_with_reload(&redis.client, keys, args).await;
-        self.instruments.ended(started.elapsed(), result.is_ok());
-        self.trace(started.elapsed(), result.as_ref().err());
+        let took = started.elapsed();
+        self.instruments.ended(took, result.is_ok());
+        tell("EVALSHA", Some(self.operation), took, result.as_ref().err());
         result.map_err(|source| RedisError::Command { operation: self.operation, source })
-    }
-}
-
-impl Call {
-    /// Tells of a run, as a part of the work at hand: of a batch, in the trace of its first record.
-    fn trace(&self, took: Duration, error: Option<&fred::error::Error>) {
-        let Some(work) = current::current().filter(trace::is_recorded) else { return };
-        let context = work.child();
-        trace::tell(&context, || {
-            Span::ended(Kind::Client, format!("EVALSHA {}", self.operation), context, took)
-                .under(Some(work.span_id))
-                .linked(current::with(|work| work.links.clone()).unwrap_or_default())
-                .with("db.system.name", "redis")
-                .with("db.operation.name", "EVALSHA")
-                .with("db.stored_procedure.name", self.operation)
-                .failed(error.map(|error| (error.kind().to_str(), error.to_string())))
-        });
     }
 }
 

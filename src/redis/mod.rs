@@ -10,5 +10,5 @@ pub mod erase;
 pub mod facts;
 pub mod window;
 
-pub use client::{Redis, RedisError};
+pub use client::{Redis, RedisError, run};
 pub use window::Window;

@@ -10,7 +10,7 @@ use fred::interfaces::KeysInterface;
 use fred::types::{Expiration, SetOptions};
 
 use super::message::{Invalid, Message};
-use crate::redis::{Redis, RedisError};
+use crate::redis::{self, Redis, RedisError};
 
 /// How long a key is remembered, in seconds.
 const REMEMBERED_S: i64 = 24 * 60 * 60;
@@ -52,17 +52,15 @@ impl Keys<'_> {
     /// # Errors
     /// When Redis is away; then nothing may be written, since it could not be told from a repetition.
     pub async fn claim(&self, key: &str, message: Message<'static>) -> Result<Claim, RedisError> {
-        let failed = |source| RedisError::Command { operation: "set", source };
         let name = self.name(key);
         let expiry = Some(Expiration::EX(REMEMBERED_S));
-        let fresh: Option<String> = (self.redis.client())
-            .set(&name, record("pending", &message), expiry, Some(SetOptions::NX), false)
-            .await
-            .map_err(failed)?;
+        let client = self.redis.client();
+        let claim = client.set(&name, record("pending", &message), expiry, Some(SetOptions::NX), false);
+        let fresh: Option<String> = redis::run("request-claim", claim).await?;
         if fresh.is_some() {
             return Ok(Claim::Write(message));
         }
-        let earlier: Option<String> = self.redis.client().get(&name).await.map_err(failed)?;
+        let earlier: Option<String> = redis::run("request-read", client.get(&name)).await?;
         // Gone between the two: its day is over.
         let Some(earlier) = earlier else { return Ok(Claim::Write(message)) };
         Ok(match parse(&earlier) {
@@ -78,8 +76,8 @@ impl Keys<'_> {
     /// Notes that the message was acknowledged. A failure is no harm: a retry writes the same id once more.
     pub async fn written(&self, key: &str, message: &Message<'_>) {
         let expiry = Some(Expiration::EX(REMEMBERED_S));
-        let noted: Result<(), _> =
-            (self.redis.client()).set(self.name(key), record("written", message), expiry, None, false).await;
+        let note = self.redis.client().set(self.name(key), record("written", message), expiry, None, false);
+        let noted: Result<(), _> = redis::run("request-note", note).await;
         if let Err(error) = noted {
             tracing::debug!(%error, "can't note that a request was done");
         }

@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout};
 use super::step::Emission;
 use super::store::Names;
 use crate::kafka::{Cluster, Producer};
-use crate::redis::{Redis, RedisError};
+use crate::redis::{self, Redis, RedisError};
 use crate::telemetry::instruments::OutboxInstruments;
 use sender::Sender;
 
@@ -85,8 +85,8 @@ impl Outbox {
         if emissions.is_empty() {
             return;
         }
-        let before = self.shared.pending.fetch_add(emissions.len(), Ordering::AcqRel);
-        self.shared.instruments.size.set((before + emissions.len()) as f64);
+        self.shared.pending.fetch_add(emissions.len(), Ordering::AcqRel);
+        self.shared.instruments.size.increment(emissions.len() as f64);
         if let Err(mpsc::error::SendError(Job::Send(emissions))) = self.queue.send(Job::Send(emissions)) {
             // The sender has ended with the process; they are in Redis.
             self.shared.done(emissions.len());
@@ -163,15 +163,14 @@ impl Shared {
 
     /// So many records are no longer on their way.
     fn done(&self, records: usize) {
-        let before = self.pending.fetch_sub(records, Ordering::AcqRel);
-        self.instruments.size.set((before - records) as f64);
+        self.pending.fetch_sub(records, Ordering::AcqRel);
+        self.instruments.size.decrement(records as f64);
         self.fewer.notify_waiters();
     }
 
     async fn left(&self, home: &str) -> Result<Vec<Emission>, RedisError> {
-        let failed = |source| RedisError::Command { operation: "outbox", source };
-        let kept: BTreeMap<String, Bytes> =
-            self.redis.client().hgetall(self.names.outbox(home)).await.map_err(failed)?;
+        let read = self.redis.client().hgetall(self.names.outbox(home));
+        let kept: BTreeMap<String, Bytes> = redis::run("outbox-read", read).await?;
         let emission = |(id, json): (String, Bytes)| match serde_json::from_slice::<Kept<'static>>(&json) {
             Ok(kept) => Some(Emission { home: home.to_owned(), id, record: kept.into_record(), step: None }),
             Err(error) => {
@@ -202,8 +201,7 @@ impl Shared {
             homes.entry(home).or_default().push(id);
         }
         for (home, ids) in homes {
-            let removed: Result<(), _> = self.redis.client().hdel(self.names.outbox(&home), ids).await;
-            removed.map_err(|source| RedisError::Command { operation: "outbox", source })?;
+            let () = redis::run("outbox-remove", self.redis.client().hdel(self.names.outbox(&home), ids)).await?;
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::clock::now_ms;
 use crate::redis::client::Call;
 use crate::redis::window::push::{self, Push};
 use crate::redis::window::{self, Place};
-use crate::redis::{Redis, RedisError, Window};
+use crate::redis::{self, Redis, RedisError, Window};
 
 pub use names::Names;
 
@@ -139,7 +139,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn live(&self) -> Result<Option<String>, RedisError> {
-        self.redis.client().hget(self.names.root(), "space").await.map_err(failed("processor-live"))
+        redis::run("processor-live", self.redis.client().hget(self.names.root(), "space")).await
     }
 
     /// Where `space` stands, by partition.
@@ -147,8 +147,8 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn offsets(&self, space: &str) -> Result<BTreeMap<String, i64>, RedisError> {
-        let fields: Vec<(String, String)> =
-            self.redis.client().hgetall(self.names.offsets(space)).await.map_err(failed("processor-offsets"))?;
+        let read = self.redis.client().hgetall(self.names.offsets(space));
+        let fields: Vec<(String, String)> = redis::run("processor-offsets", read).await?;
         let offset = |(field, offset): (String, String)| Some((field, offset.parse().ok()?));
         Ok(fields.into_iter().filter(|(field, _)| field.contains(':')).filter_map(offset).collect())
     }
@@ -164,16 +164,18 @@ impl Store {
         now_ms: i64,
         stored: &mut BTreeMap<String, Stored<S>>,
     ) -> Result<(), RedisError> {
-        let pipeline = self.redis.client().pipeline();
-        for keys in keys.chunks(KEYS) {
-            let names: Vec<_> = keys.iter().map(|key| self.names.state(space, key)).collect();
-            let () = pipeline.mget(names).await.map_err(failed("processor-load"))?;
+        if keys.is_empty() {
+            return Ok(());
         }
-        let answers: Vec<Vec<Option<Bytes>>> = match keys.len() {
-            0 => return Ok(()),
-            1..=KEYS => vec![pipeline.last().await.map_err(failed("processor-load"))?],
-            _ => pipeline.all().await.map_err(failed("processor-load"))?,
+        let asked = async {
+            let pipeline = self.redis.client().pipeline();
+            for keys in keys.chunks(KEYS) {
+                let names: Vec<_> = keys.iter().map(|key| self.names.state(space, key)).collect();
+                let () = pipeline.mget(names).await?;
+            }
+            all(&pipeline, keys.len().div_ceil(KEYS)).await
         };
+        let answers: Vec<Vec<Option<Bytes>>> = redis::run("processor-load", asked).await?;
         for (key, value) in keys.iter().zip(answers.into_iter().flatten()) {
             let read = value.map(|value| value::read(&value, now_ms)).transpose();
             let read = read.map_err(|reason| unexpected("processor-load", &format!("{key}: {reason}")))?;
@@ -254,10 +256,6 @@ async fn all<T: FromValue>(
         1 => Ok(vec![pipeline.last().await?]),
         _ => pipeline.all().await,
     }
-}
-
-fn failed(operation: &'static str) -> impl Fn(fred::error::Error) -> RedisError {
-    move |source| RedisError::Command { operation, source }
 }
 
 fn unexpected(operation: &'static str, answer: &(impl std::fmt::Debug + ?Sized)) -> RedisError {

@@ -3,10 +3,10 @@
 use fred::interfaces::HashesInterface;
 use fred::types::Value;
 
-use super::{Store, failed};
+use super::Store;
 use crate::clock::now_ms;
-use crate::redis::RedisError;
 use crate::redis::window::{self, Place};
+use crate::redis::{self, RedisError};
 
 /// What the fields begin with that name topics which were made anew.
 const ANEW: &str = "anew/";
@@ -51,8 +51,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn made_anew(&self) -> Result<Vec<String>, RedisError> {
-        let fields: Vec<String> =
-            self.redis.client().hkeys(self.names.root()).await.map_err(failed("processor-anew"))?;
+        let fields: Vec<String> = redis::run("processor-anew", self.redis.client().hkeys(self.names.root())).await?;
         Ok(fields.iter().filter_map(|field| Some(field.strip_prefix(ANEW)?.to_owned())).collect())
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fred::interfaces::{HashesInterface, KeysInterface};
 
-use super::{Store, failed};
-use crate::redis::RedisError;
+use super::Store;
+use crate::redis::{self, RedisError};
 
 /// Keys that Redis looks at in one step, and that are removed in one.
 const STEP: u32 = 1_000;
@@ -20,8 +20,8 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn note(&self, space: &str) -> Result<(), RedisError> {
-        let noted: Result<(), _> = self.redis.client().hset(self.names.root(), (format!("{OLD}{space}"), "1")).await;
-        noted.map_err(failed("processor-sweep"))
+        let note = self.redis.client().hset(self.names.root(), (format!("{OLD}{space}"), "1"));
+        redis::run("processor-sweep", note).await
     }
 
     /// Removes the spaces that are neither the live one nor being filled.
@@ -30,14 +30,15 @@ impl Store {
     /// When Redis is away; what is left is removed the next time.
     pub async fn sweep(&self) -> Result<(), RedisError> {
         let client = self.redis.client();
-        let fields: Vec<String> = client.hkeys(self.names.root()).await.map_err(failed("processor-sweep"))?;
+        let fields: Vec<String> = redis::run("processor-sweep", client.hkeys(self.names.root())).await?;
         for space in fields.iter().filter_map(|field| field.strip_prefix(OLD)) {
-            let fence: Option<String> = client.get(self.names.fence()).await.map_err(failed("processor-sweep"))?;
+            let fence: Option<String> = redis::run("processor-sweep", client.get(self.names.fence())).await?;
             let is_filled = fence.is_some_and(|fence| fence.starts_with(space));
             if is_filled || self.live().await?.as_deref() == Some(space) {
                 continue;
             }
-            self.remove(space).await.map_err(failed("processor-sweep"))?;
+            // Not measured: it takes pauses.
+            self.remove(space).await.map_err(|source| RedisError::Command { operation: "processor-sweep", source })?;
         }
         Ok(())
     }

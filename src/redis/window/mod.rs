@@ -26,7 +26,7 @@ use fred::interfaces::PubsubInterface;
 use fred::types::Value;
 use uuid::Uuid;
 
-use super::client::{Call, Redis, RedisError};
+use super::client::{Call, Redis, RedisError, run};
 use crate::clock::now_ms;
 use merge::by_time;
 pub use merge::{Entry, Logged, Run};
@@ -251,8 +251,7 @@ impl Window {
     /// # Errors
     /// When Redis is away; viewers look now and then by themselves, too.
     pub async fn announce(&self) -> Result<(), RedisError> {
-        let published: Result<(), _> = self.redis.client().publish(self.control.as_str(), "").await;
-        published.map_err(|source| RedisError::Command { operation: "publish", source })
+        run("publish", self.redis.client().publish(self.control.as_str(), "")).await
     }
 
     /// Reads the projection.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use fred::interfaces::PubsubInterface;
 use fred::types::Value;
 
-use super::{RedisError, Window};
+use super::{RedisError, Window, run};
 use crate::telemetry::trace::TraceContext;
 
 /// Goes before every script that adds messages to a window.
@@ -89,6 +89,6 @@ impl Window {
             let _receivers: Vec<i64> = pipeline.all().await?;
             Ok(())
         };
-        published.await.map_err(|source| RedisError::Command { operation: "publish", source })
+        run("publish", published).await
     }
 }

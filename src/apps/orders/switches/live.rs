@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Switches;
 use crate::apps::Prefix;
 use crate::clock::now_ms;
-use crate::redis::{Redis, RedisError};
+use crate::redis::{self, Redis, RedisError};
 use crate::telemetry::seldom::Seldom;
 
 /// How often they are read.
@@ -74,7 +74,7 @@ fn until_next(now_ms: i64) -> Duration {
 /// # Errors
 /// When Redis does not answer.
 pub async fn load(redis: &Redis, prefix: &Prefix) -> Result<Result<Switches, String>, RedisError> {
-    let json: Option<Vec<u8>> = redis.client().get(key(prefix)).await.map_err(failed("read the switches"))?;
+    let json: Option<Vec<u8>> = redis::run("switches-read", redis.client().get(key(prefix))).await?;
     Ok(json.map_or_else(|| Ok(Switches::default()), |json| Switches::from_json(&json)))
 }
 
@@ -84,13 +84,9 @@ pub async fn load(redis: &Redis, prefix: &Prefix) -> Result<Result<Switches, Str
 /// When Redis does not answer.
 pub async fn save(redis: &Redis, prefix: &Prefix, switches: &Switches) -> Result<(), RedisError> {
     let json = serde_json::to_vec(switches).unwrap_or_default(); // numbers and ids: all can be written
-    redis.client().set(key(prefix), json.as_slice(), None, None, false).await.map_err(failed("write the switches"))
+    redis::run("switches-write", redis.client().set(key(prefix), json.as_slice(), None, None, false)).await
 }
 
 fn key(prefix: &Prefix) -> String {
     prefix.apply("orders:switches")
-}
-
-fn failed(operation: &'static str) -> impl FnOnce(fred::error::Error) -> RedisError {
-    move |source| RedisError::Command { operation, source }
 }
