@@ -106,8 +106,10 @@ async fn what_is_declared_is_exported() {
     let complaints = String::from_utf8(checked.stderr).unwrap();
     let ours: Vec<_> = complaints.lines().filter(|line| !line.is_empty() && !theirs(line)).collect();
     assert!(ours.is_empty(), "{ours:?}");
-    for gauge in ["kafka_producer_connection_status", "kafka_consumer_connection_status"] {
-        assert_eq!(board.metric(gauge, &[]).await, 1.0, "{gauge}");
+    assert_eq!(board.metric("kafka_producer_connection_status", &[]).await, 1.0);
+    for group in kboard::apps::groups() {
+        let of_it = format!("{}\"", group.name);
+        assert_eq!(board.metric("kafka_consumer_connection_status", &[&of_it]).await, 1.0, "{}", group.name);
     }
 }
 

@@ -260,7 +260,7 @@ export const consumer = dashboard({
           description: "Whether a process is a member of its groups.",
           alerts: ["KafkaConsumerDisconnected"],
           words: ["outside", "member"],
-          queries: { "{{instance}}": "min by (instance) (kafka_consumer_connection_status)" },
+          queries: { "{{instance}} {{consumer_group}}": "min by (instance, consumer_group) (kafka_consumer_connection_status)" },
         }),
       ],
     ),

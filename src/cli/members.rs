@@ -19,7 +19,8 @@ impl Members {
     pub fn start(services: &Services, groups: impl IntoIterator<Item = &'static GroupSpec>) -> Self {
         let mut members = Self { tasks: JoinSet::new(), health: Vec::new() };
         for group in groups {
-            let (name, health) = (services.prefix.apply(group.name), GroupHealth::default());
+            let name = services.prefix.apply(group.name);
+            let health = GroupHealth::new(&name);
             let member = (group.run)(services.clone(), health.clone());
             members.health.push((name.clone(), health));
             let ends_with_it = services.shutdown.clone().drop_guard();

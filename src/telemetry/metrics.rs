@@ -65,7 +65,7 @@ metrics! {
     CONSUMER_DURATION = Kind::Histogram(LATENCY), "kafka_consumer_message_processing_duration_seconds", ["topic", "partition"], "Seconds to handle one batch of a partition, effects included";
     CONSUMER_LAG = Kind::Gauge, "kafka_consumer_lag", ["topic", "partition", "consumer_group"], "Records between the group's position and the end of the partition";
     CONSUMER_LAG_SECONDS = Kind::Gauge, "kafka_consumer_lag_seconds", ["topic", "partition", "consumer_group"], "Age in seconds of the last handled record while the group lags; 0 when it doesn't";
-    CONSUMER_CONNECTED = Kind::Gauge, "kafka_consumer_connection_status", [], "1 while this process is a member of its groups, 0 while it is not";
+    CONSUMER_CONNECTED = Kind::Gauge, "kafka_consumer_connection_status", ["consumer_group"], "1 while this process is a member of the group, 0 while it is not, or not yet";
     CONSUMER_OFFSET = Kind::Gauge, "kafka_consumer_current_offset", ["topic", "partition", "consumer_group"], "The next offset the group will handle";
     CONSUMER_END = Kind::Gauge, "kafka_consumer_high_water_mark", ["topic", "partition"], "The partition's high watermark";
     CONSUMER_ERRORS = Kind::Counter, "kafka_consumer_errors_total", ["topic", "partition", "error_type"], "Failures while consuming, by kind (poison, unavailable, fenced, poll, commit, lost)";
@@ -90,8 +90,8 @@ metrics! {
     REDIS_CLIENTS = Kind::Gauge, "redis_connected_clients", [], "Connections to Redis, other people's included";
     REDIS_MAX_CLIENTS = Kind::Gauge, "redis_config_maxclients", [], "Connections that Redis accepts at most";
     REDIS_EVICTED = Kind::Counter, "redis_evicted_keys_total", [], "Keys that Redis has removed for want of memory";
-    HTTP_REQUESTS = Kind::Counter, "http_requests_total", ["method", "route", "status_code"], "HTTP requests answered";
-    HTTP_DURATION = Kind::Histogram(LATENCY), "http_request_duration_seconds", ["method", "route", "status_code"], "Seconds until an HTTP response began";
+    HTTP_REQUESTS = Kind::Counter, "http_requests_total", ["method", "route", "status_code"], "HTTP requests answered; 499 where the client hung up before";
+    HTTP_DURATION = Kind::Histogram(LATENCY), "http_request_duration_seconds", ["method", "route", "status_code"], "Seconds until an HTTP response began, or the client hung up";
     HTTP_IN_PROGRESS = Kind::Gauge, "http_requests_in_progress", ["method", "route"], "HTTP requests being answered";
     SSE_ACTIVE = Kind::Gauge, "sse_active_connections", [], "Viewers connected to a stream";
     SSE_CONNECTIONS = Kind::Counter, "sse_connections_total", ["status"], "Streams by how they began or ended (opened, closed, dropped)";

@@ -227,8 +227,8 @@ impl Shop {
         let (prefix, order) = (self.prefix.clone(), self.keeps_order);
         member(async move |shutdown| {
             let setup = setup(&kafka, &url, &prefix, order).await;
-            let till = Till { paid: setup.emits[0].clone() };
-            processor::run(setup, till, GroupHealth::default(), shutdown).await.unwrap();
+            let (till, group) = (Till { paid: setup.emits[0].clone() }, setup.group.clone());
+            processor::run(setup, till, GroupHealth::new(&group), shutdown).await.unwrap();
         })
     }
 
@@ -239,8 +239,8 @@ impl Shop {
             let mut setup = setup(&kafka, &url, &prefix, false).await;
             (setup.group, setup.window) = ("worker".to_owned(), None);
             (setup.topics, setup.emits) = (vec![format!("{prefix}retry")], vec![format!("{prefix}asks")]);
-            let worker = Worker::new(format!("{prefix}retry"));
-            processor::run(setup, worker, GroupHealth::default(), shutdown).await.unwrap();
+            let (worker, group) = (Worker::new(format!("{prefix}retry")), setup.group.clone());
+            processor::run(setup, worker, GroupHealth::new(&group), shutdown).await.unwrap();
         })
     }
 
@@ -312,7 +312,7 @@ impl Shop {
 
     /// Waits until nothing is left to send.
     pub async fn has_sent_all(&self) {
-        eventually("empty outboxes", Duration::from_secs(20), async || {
+        eventually("empty outboxes", Duration::from_secs(60), async || {
             self.redis.cli(&["KEYS", "*:outbox:*"]).await.trim().is_empty().then_some(())
         })
         .await;
