@@ -16,7 +16,7 @@ use crate::telemetry::metrics::{Kind, Metric, metrics};
 metrics! {
     /// Every family of them.
     FAMILIES;
-    AGE = Kind::Gauge, "kboard_export_age_seconds", [], "Seconds since the cluster was last seen, which the other families tell of";
+    AGE = Kind::Gauge, "kboard_export_age_seconds", [], "Seconds since the cluster was last seen, which the other families tell of; since the start, if it never was";
     BROKERS = Kind::Gauge, "kafka_brokers", [], "Number of Brokers in the Kafka Cluster.";
     BROKER_INFO = Kind::Gauge, "kafka_broker_info", ["id", "address"], "Information about the Kafka Broker.";
     PARTITIONS = Kind::Gauge, "kafka_topic_partitions", ["topic"], "Number of partitions for this Topic";
@@ -35,18 +35,15 @@ metrics! {
     LAG_SUM = Kind::Gauge, "kafka_consumergroup_lag_sum", ["consumergroup", "topic"], "Current Approximate Lag of a ConsumerGroup at Topic for all partitions";
 }
 
-/// The metrics in Prometheus' text format. While the cluster can't be seen, only how long ago it was; nothing before it
-/// was seen once.
+/// The metrics in Prometheus' text format. While the cluster can't be seen, only how long ago it was.
 pub fn text(watch: &Watch, settings: &ExportSettings) -> String {
     let snapshot = watch.snapshot();
     let mut text = Text(String::new());
-    if snapshot.taken_at == 0 {
-        return text.0;
-    }
     let now = now_ms();
+    let seen_at = if snapshot.taken_at > 0 { snapshot.taken_at } else { watch.started_at() };
     text.family(AGE);
-    text.sample(AGE, &[], (now - snapshot.taken_at).max(0) as f64 / 1000.0);
-    if snapshot.away.is_some() {
+    text.sample(AGE, &[], (now - seen_at).max(0) as f64 / 1000.0);
+    if snapshot.away.is_some() || snapshot.taken_at == 0 {
         return text.0;
     }
     brokers(&mut text, &snapshot);
@@ -177,7 +174,8 @@ fn consumer_groups(text: &mut Text, groups: &[&Group], settings: &ExportSettings
     for (metric, value) in sums {
         text.family(metric);
         for (group, topic, positions) in &read {
-            let sum: i64 = positions.iter().filter_map(value).sum();
+            // Where the logs' ends can't be seen, a lag of nothing would say that all is read.
+            let Some(sum) = positions.iter().filter_map(value).reduce(|sum, value| sum + value) else { continue };
             text.sample(metric, &[group, topic], sum);
         }
     }
@@ -275,6 +273,23 @@ mod tests {
         let told = text(&Watch::showing(away), &ExportSettings::default());
         assert_eq!(samples(&told, "kboard_export_age_seconds").len(), 1, "but for how long it has not been seen");
         assert_eq!(told.lines().filter(|line| !line.starts_with('#')).count(), 1, "{told}");
-        assert_eq!(text(&Watch::showing(Snapshot::default()), &ExportSettings::default()), "");
+        let never = text(&Watch::showing(Snapshot::default()), &ExportSettings::default());
+        assert_eq!(samples(&never, "kboard_export_age_seconds").len(), 1, "{never}");
+        assert_eq!(never.lines().filter(|line| !line.starts_with('#')).count(), 1, "{never}");
+    }
+
+    #[test]
+    fn a_lag_that_is_not_known_is_not_told_as_none() {
+        let mut seen = cluster();
+        seen.topics.clear();
+        for position in seen.groups.values_mut().flat_map(|group| &mut group.positions) {
+            (position.end, position.lag) = (None, None);
+        }
+        assert_eq!(seen.lag(), None);
+        let text = text(&Watch::showing(seen), &ExportSettings::default());
+        for name in ["kafka_consumergroup_lag", "kafka_consumergroup_lag_sum"] {
+            assert_eq!(samples(&text, name), Vec::<String>::new());
+        }
+        assert_eq!(samples(&text, "kafka_consumergroup_current_offset_sum").len(), 1);
     }
 }

@@ -8,7 +8,8 @@ use super::looks::Looks;
 use super::trouble::{self, Trouble};
 use crate::kafka::admin::groups::Group;
 use crate::kafka::admin::topics::Topic;
-use crate::kafka::watch::history::{Drain, History, Trend};
+use crate::kafka::watch::course::{Drain, Trend};
+use crate::kafka::watch::history::History;
 use crate::kafka::watch::trail::{Change, grown_between, read_between, written_between};
 use crate::kafka::watch::{Past, Snapshot};
 
@@ -30,6 +31,8 @@ pub struct Facts {
     pub topic_count: usize,
     /// How many partitions these have.
     pub partitions: usize,
+    /// How many groups there are.
+    pub group_count: usize,
     /// Partitions that can be neither read nor written.
     pub offline: usize,
     /// Partitions that lack a replica.
@@ -42,8 +45,8 @@ pub struct Facts {
     pub bytes: Option<f64>,
     /// Records read by groups.
     pub read: Option<f64>,
-    /// Records that groups have yet to read.
-    pub lag: i64,
+    /// Records that groups have yet to read; `None` when it is known of no group.
+    pub lag: Option<i64>,
     /// The topics, by name.
     pub topics: Vec<TopicRow>,
     /// The groups, by name.
@@ -147,6 +150,7 @@ impl Facts {
             brokers: now.brokers.len(),
             topic_count: ours().count(),
             partitions: ours().map(|topic| topic.partitions).sum(),
+            group_count: groups.len(),
             offline: topics.iter().map(|topic| topic.offline).sum(),
             under_replicated: topics.iter().map(|topic| topic.under_replicated).sum(),
             unknown_groups: groups.iter().filter(|group| group.problem.is_some()).count(),

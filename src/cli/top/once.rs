@@ -85,11 +85,11 @@ fn cluster(Printed { servers, facts }: &Printed) -> String {
         counted(facts.brokers, "broker"),
         counted(facts.topic_count, "topic"),
         counted(facts.partitions, "partition"),
-        counted(facts.groups.len(), "group"),
+        counted(facts.group_count, "group"),
         words::rate(facts.written),
         words::bytes_rate(facts.bytes),
         words::rate(facts.read),
-        words::count(Some(facts.lag)),
+        words::count(facts.lag),
         facts.rate_seconds,
     )
 }

@@ -50,6 +50,7 @@ pub async fn run(watch: &Watch, mut model: Model, shutdown: &CancellationToken) 
             look = looks.changed() => {
                 look.context("nobody looks at the cluster any more")?;
                 let snapshot = Arc::clone(&looks.borrow_and_update());
+                model.tick(now_ms());
                 model.look(&snapshot, &watch.past());
             }
             _ = clock.tick() => {}

@@ -69,9 +69,10 @@ pub fn blank() -> Model {
 pub fn seen(looks: &[Snapshot]) -> Model {
     let mut model = blank();
     for count in 1..=looks.len() {
-        model.look(&Arc::new(looks[count - 1].clone()), &past(&looks[..count]));
+        let look = &looks[count - 1];
+        model.tick(look.taken_at);
+        model.look(&Arc::new(look.clone()), &past(&looks[..count]));
     }
-    model.tick(looks.last().map_or(0, |look| look.taken_at));
     model.resize(24);
     model
 }

@@ -12,7 +12,9 @@ use crate::console::frame::segment;
 use crate::console::spark::spark;
 use crate::kafka::admin::brokers::Broker;
 use crate::kafka::admin::groups::Group;
-use crate::kafka::watch::history::{History, Series, Trend};
+use crate::kafka::watch::course::Trend;
+use crate::kafka::watch::history::History;
+use crate::kafka::watch::series::Series;
 use crate::kafka::watch::trail::Change;
 use crate::kafka::watch::{Problem, Snapshot, Watch};
 
@@ -38,8 +40,8 @@ pub struct Overview {
     pub written: Option<f64>,
     /// Records read a second, by groups that commit.
     pub read: Option<f64>,
-    /// Records that groups have yet to read.
-    pub lag: i64,
+    /// Records that groups have yet to read; `None` when it is known of no group.
+    pub lag: Option<i64>,
     /// For how long the record has waited that has waited longest, in seconds.
     pub lag_seconds: Option<f64>,
     /// The brokers.

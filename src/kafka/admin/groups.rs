@@ -135,6 +135,11 @@ impl Group {
         self.positions.iter().filter_map(|position| position.lag).reduce(|sum, lag| sum + lag)
     }
 
+    /// Whether it has committed an offset.
+    pub fn has_committed(&self) -> bool {
+        self.positions.iter().any(|position| position.committed.is_some())
+    }
+
     /// Whether there is more to read than the sum of the lags says: in partitions of which nothing was committed, or
     /// whose end is not known.
     pub fn is_lag_partial(&self) -> bool {

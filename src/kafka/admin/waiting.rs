@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 
 use super::groups::Group;
 use super::positions::Position;
@@ -21,18 +21,19 @@ const LEAST_BYTES: usize = 2;
 pub async fn fill(cluster: &Cluster, groups: &mut [Group], now: i64) {
     let positions = groups.iter_mut().flat_map(|group| &mut group.positions);
     let lagging: Vec<&mut Position> = positions.filter(|position| position.next().is_some()).collect();
-    let found = written_at(cluster, lagging.iter().filter_map(|position| position.next())).await;
+    let places = lagging.iter().filter_map(|position| position.next());
+    let found: Vec<_> = written_at(cluster, places).collect().await;
     for (position, written) in lagging.into_iter().zip(found) {
         position.fill_waiting(written, now);
     }
 }
 
 /// When the records at these places (topic, partition, offset) were written, in milliseconds since the epoch, in their
-/// order; `None` where that can't be read.
-pub async fn written_at<'a>(
-    cluster: &Cluster,
+/// order and one by one as they are found; `None` where that can't be read.
+pub fn written_at<'a>(
+    cluster: &'a Cluster,
     places: impl IntoIterator<Item = (&'a str, i32, i64)>,
-) -> Vec<Option<i64>> {
+) -> impl Stream<Item = Option<i64>> + 'a {
     let reads = places.into_iter().map(|(topic, partition, offset)| {
         let read = async move {
             match tokio::time::timeout(TIMEOUT, timestamp_at(cluster, topic, partition, offset)).await {
@@ -47,7 +48,7 @@ pub async fn written_at<'a>(
         read.boxed()
     });
     let reads: Vec<_> = reads.collect();
-    futures::stream::iter(reads).buffered(AT_ONCE).collect().await
+    futures::stream::iter(reads).buffered(AT_ONCE)
 }
 
 async fn timestamp_at(cluster: &Cluster, topic: &str, partition: i32, offset: i64) -> Result<Option<i64>, KafkaError> {

@@ -80,6 +80,14 @@ impl Letter {
         self.error.as_deref().map_or_else(|| "no error given".to_owned(), kind_of)
     }
 
+    /// The topic that it can go back to with its value, or one that somebody gave it anew, or with none; or why it can't.
+    pub fn way_back(&self, has_value: bool) -> Result<&str, &'static str> {
+        if self.missing_bytes.is_some() && !has_value {
+            return Err("its value was too large for the dead-letter topic and is not in the letter");
+        }
+        self.origin.as_deref().ok_or("it does not say which topic it came from")
+    }
+
     /// The record as it is sent back: without what a retry or a dead letter added, counting that it is tried once more, and
     /// for the group that gave it up: the others of its topic have dealt with it.
     pub fn revived(&self) -> BulkRecord {

@@ -9,9 +9,9 @@ use krafka::producer::{Acks, Producer};
 use krafka::{CloseOptions, Record};
 use tokio_util::sync::CancellationToken;
 
+use super::SENT_BACK;
 use super::letter::{Letter, mark};
 use super::survey::{Limits, survey};
-use super::{SENT_BACK, origin_of};
 use crate::clock::now_ms;
 use crate::kafka::bulk::{BulkRecord, Placement};
 use crate::kafka::fetch::{self, Range, Scan, ScanOptions};
@@ -131,14 +131,48 @@ async fn send_batch(
     Ok(())
 }
 
+/// The topics that letters go back to, as far as somebody asked for them.
+pub struct Origins {
+    cluster: Cluster,
+    /// How many partitions each has; `None` of one that does not exist.
+    partitions: HashMap<String, Option<usize>>,
+}
+
+impl Origins {
+    /// Those of `cluster`.
+    pub fn new(cluster: &Cluster) -> Self {
+        Self { cluster: cluster.clone(), partitions: HashMap::new() }
+    }
+
+    /// How many partitions the topic `origin` has, or why nothing can go back to it. To be asked before anything is sent: a
+    /// broker may create a topic only because somebody writes to it.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub async fn partitions(&mut self, origin: &str) -> Result<Result<usize, String>, KafkaError> {
+        let known = match self.partitions.get(origin) {
+            Some(known) => *known,
+            None => {
+                let found = match lookup::partitions(self.cluster.producing().await?, origin).await {
+                    Ok(partitions) => Some(partitions.len()),
+                    Err(KafkaError::UnknownTopic { .. }) => None,
+                    Err(error) => return Err(error),
+                };
+                self.partitions.insert(origin.to_owned(), found);
+                found
+            }
+        };
+        Ok(known.ok_or_else(|| format!("its topic {origin:?} does not exist any more")))
+    }
+}
+
 /// Sends letters of one dead-letter topic back.
 pub struct SendBack {
     cluster: Cluster,
     /// The dead-letter topic.
     topic: String,
     producer: Producer,
-    /// How many partitions the origins have, as far as they were asked for; `None` of one that does not exist.
-    origins: HashMap<String, Option<usize>>,
+    origins: Origins,
 }
 
 impl SendBack {
@@ -155,7 +189,7 @@ impl SendBack {
             .build()
             .await
             .map_err(KafkaError::request("start the producer"))?;
-        Ok(Self { cluster: cluster.clone(), topic: topic.to_owned(), producer, origins: HashMap::new() })
+        Ok(Self { cluster: cluster.clone(), topic: topic.to_owned(), producer, origins: Origins::new(cluster) })
     }
 
     /// Sends at most [`AT_ONCE`] letters, in their order, each as the record beside it, and marks those that Kafka has
@@ -197,14 +231,13 @@ impl SendBack {
 
     /// The record for the origin's topic, or why there can't be one.
     async fn outgoing(&mut self, letter: &Letter, record: &BulkRecord) -> Result<Result<Record, String>, KafkaError> {
-        let Some(origin) = letter.origin.as_deref().or_else(|| origin_of(&letter.topic)) else {
-            return Ok(Err("it does not say which topic it came from".to_owned()));
+        let origin = match letter.way_back(record.value.is_some()) {
+            Ok(origin) => origin,
+            Err(reason) => return Ok(Err(reason.to_owned())),
         };
-        if letter.missing_bytes.is_some() && record.value.is_none() {
-            return Ok(Err("its value was too large for the dead-letter topic and is not in the letter".to_owned()));
-        }
-        let Some(partitions) = self.partitions(origin).await? else {
-            return Ok(Err(format!("its topic {origin:?} does not exist any more")));
+        let partitions = match self.origins.partitions(origin).await? {
+            Ok(partitions) => partitions,
+            Err(reason) => return Ok(Err(reason)),
         };
         let mut outgoing = Record::new(origin, bytes::Bytes::new());
         outgoing.key = record.key.clone();
@@ -214,20 +247,6 @@ impl SendBack {
         let exists = |partition: &i32| usize::try_from(*partition).is_ok_and(|partition| partition < partitions);
         outgoing.partition = record.partition.filter(exists);
         Ok(Ok(outgoing))
-    }
-
-    /// Asked before anything is sent: a broker may create a topic only because somebody writes to it.
-    async fn partitions(&mut self, origin: &str) -> Result<Option<usize>, KafkaError> {
-        if let Some(known) = self.origins.get(origin) {
-            return Ok(*known);
-        }
-        let found = match lookup::partitions(self.cluster.producing().await?, origin).await {
-            Ok(partitions) => Some(partitions.len()),
-            Err(KafkaError::UnknownTopic { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        self.origins.insert(origin.to_owned(), found);
-        Ok(found)
     }
 
     async fn mark(&self, sent: impl Iterator<Item = &Letter>) -> Result<(), KafkaError> {

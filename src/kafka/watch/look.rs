@@ -74,7 +74,7 @@ pub async fn look(cluster: &Cluster, before: &Snapshot, since: &mut Since) -> Re
             groups.insert(name.clone(), unknown);
         }
     }
-    since.fill(cluster, &before.groups, &mut groups, taken_at).await;
+    since.fill(cluster, before, &mut groups, taken_at).await;
     Ok(Snapshot { begun_at, taken_at, brokers, topics, groups, problems, away: None })
 }
 

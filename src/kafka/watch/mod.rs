@@ -1,12 +1,15 @@
 //! The cluster as it is, looked at again and again, however many people look on.
 //!
 //! - [`look`]: one look, with a few requests; [`since`]: for how long records have waited.
-//! - [`history`]: rates and lags of the last looks; [`trail`]: the groups' rebalances.
+//! - [`history`]: rates and lags of the last looks; [`series`]: the values of one of them.
+//! - [`course`]: where a lag is going; [`trail`]: the groups' rebalances.
 //!
 //! Watching joins no group and commits nothing.
 
+pub mod course;
 pub mod history;
 mod look;
+pub mod series;
 mod since;
 #[cfg(test)]
 pub mod testing;
@@ -87,9 +90,13 @@ impl Problem {
 }
 
 impl Snapshot {
-    /// The lag of all groups together, as far as it is known.
-    pub fn lag(&self) -> i64 {
-        self.groups.values().filter_map(Group::lag).sum()
+    /// The lag of all groups together, as far as it is known; `None` where groups have read something and it is known of none.
+    pub fn lag(&self) -> Option<i64> {
+        let mut reading = self.groups.values().filter(|group| group.has_committed()).peekable();
+        match reading.peek() {
+            Some(_) => reading.filter_map(Group::lag).reduce(|sum, lag| sum + lag),
+            None => Some(0),
+        }
     }
 
     /// Why `part` is not fully known.
@@ -101,6 +108,7 @@ impl Snapshot {
 /// Looks at a cluster. Cheap to clone.
 #[derive(Clone)]
 pub struct Watch {
+    started_at: i64,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     past: Arc<RwLock<Past>>,
     wanted: Arc<Notify>,
@@ -119,12 +127,17 @@ impl Watch {
     /// Looks at `cluster` every `interval` from now on, until `shutdown`.
     pub fn start(cluster: Cluster, interval: Duration, shutdown: CancellationToken) -> Self {
         let (sender, snapshots) = watch::channel(Arc::default());
-        let watch = Self { snapshots, past: Arc::default(), wanted: Arc::default() };
+        let watch = Self { started_at: now_ms(), snapshots, past: Arc::default(), wanted: Arc::default() };
         let (past, wanted) = (Arc::clone(&watch.past), Arc::clone(&watch.wanted));
         tokio::spawn(async move {
             shutdown.run_until_cancelled(keep_looking(&cluster, interval, &sender, &past, &wanted)).await
         });
         watch
+    }
+
+    /// When it began, in milliseconds since the epoch.
+    pub fn started_at(&self) -> i64 {
+        self.started_at
     }
 
     /// The last look.

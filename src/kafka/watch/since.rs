@@ -1,12 +1,16 @@
 //! Since when the groups' next records have waited, at a bounded price.
 //!
 //! The record at an offset doesn't change, so a group that stands still costs one read. Of the others, some are read at
-//! each look, in turns; until its turn comes, a partition is told by the record it had waited at before, which is older:
-//! it never seems less behind than it is.
+//! each look, in turns; until its turn comes, a partition is told by the record it had waited at before, or by the look
+//! before if the record was not written by then. Either is older: it never seems less behind than it is, and one that keeps
+//! up seems no more behind than from one look to the next.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use futures::StreamExt;
+
+use super::Snapshot;
 use crate::kafka::Cluster;
 use crate::kafka::admin::groups::Group;
 use crate::kafka::admin::positions::Position;
@@ -35,14 +39,8 @@ impl Since {
         Self { reads, known: HashMap::new(), turn: 0 }
     }
 
-    /// Fills in for how long records have waited at `now` (ms), given the groups as they were at the look before.
-    pub async fn fill(
-        &mut self,
-        cluster: &Cluster,
-        before: &BTreeMap<String, Group>,
-        groups: &mut BTreeMap<String, Group>,
-        now: i64,
-    ) {
+    /// Fills in for how long records have waited at `now` (ms), given the look before.
+    pub async fn fill(&mut self, cluster: &Cluster, before: &Snapshot, groups: &mut BTreeMap<String, Group>, now: i64) {
         let known = std::mem::take(&mut self.known);
         let mut unread = Vec::new();
         for (name, group) in groups {
@@ -54,8 +52,8 @@ impl Since {
                     position.fill_waiting(Some(*written), now);
                     position.stands = true;
                 } else {
-                    let older = earlier(before, name, place, position).and_then(|earlier| earlier.waiting_since);
-                    position.fill_waiting(older, now);
+                    let earlier = earlier(&before.groups, name, place, position);
+                    position.fill_waiting(earlier.and_then(|earlier| older(earlier, before.taken_at, offset)), now);
                     unread.push((key, position));
                 }
             }
@@ -66,13 +64,20 @@ impl Since {
         unread.rotate_left(first);
         unread.truncate(read);
         let places = unread.iter().map(|((topic, partition, offset), _)| (topic.as_str(), *partition, *offset));
-        let Ok(found) = tokio::time::timeout(TIMEOUT, waiting::written_at(cluster, places)).await else { return };
+        let found =
+            waiting::written_at(cluster, places).take_until(tokio::time::sleep(TIMEOUT)).collect::<Vec<_>>().await;
         for ((key, position), written) in unread.into_iter().zip(found) {
             let Some(written) = written else { continue };
             position.fill_waiting(Some(written), now);
             self.known.insert(key, written);
         }
     }
+}
+
+/// A time before which the record at `offset` was not written, as far as what was seen of the partition at `seen_at` tells.
+fn older(earlier: &Position, seen_at: i64, offset: i64) -> Option<i64> {
+    let is_newer = earlier.end.is_some_and(|end| end <= offset);
+    if is_newer { Some(seen_at) } else { earlier.waiting_since }
 }
 
 /// The same position at the look before; it is nearly always at the same place.
@@ -85,4 +90,18 @@ fn earlier<'a>(
     let positions = &before.get(group)?.positions;
     let same = |earlier: &&Position| earlier.partition == position.partition && earlier.topic == position.topic;
     positions.get(place).filter(same).or_else(|| positions.iter().find(same))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_was_not_there_at_a_look_was_written_after_it() {
+        let earlier = Position { end: Some(100), waiting_since: Some(1_000), ..Position::default() };
+        assert_eq!(older(&earlier, 5_000, 99), Some(1_000), "it was there, and nobody knows since when");
+        assert_eq!(older(&earlier, 5_000, 100), Some(5_000));
+        let unseen = Position { end: None, waiting_since: None, ..Position::default() };
+        assert_eq!(older(&unseen, 5_000, 100), None);
+    }
 }

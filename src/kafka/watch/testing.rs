@@ -78,6 +78,6 @@ impl Watch {
     pub fn showing(snapshot: Snapshot) -> Self {
         let past = past(std::slice::from_ref(&snapshot));
         let (_, snapshots) = tokio::sync::watch::channel(Arc::new(snapshot));
-        Self { snapshots, past: Arc::new(RwLock::new(past)), wanted: Arc::default() }
+        Self { started_at: 1, snapshots, past: Arc::new(RwLock::new(past)), wanted: Arc::default() }
     }
 }

@@ -71,7 +71,7 @@ fn told(facts: &Facts) -> [(&'static str, String); 3] {
         Some(_) => format!("{}/s  {}/s", words::rate(facts.written), words::bytes_rate(facts.bytes)),
         None => format!("{}/s", words::rate(facts.written)),
     };
-    [("In", written), ("Out", format!("{}/s", words::rate(facts.read))), ("Lag", words::count(Some(facts.lag)))]
+    [("In", written), ("Out", format!("{}/s", words::rate(facts.read))), ("Lag", words::count(facts.lag))]
 }
 
 /// The tables, and whether all is well.
@@ -80,7 +80,7 @@ pub fn tabs(frame: &mut Frame, area: Rect, model: &Model, theme: &Theme) {
     let spans = TABS.iter().enumerate().map(|(number, tab)| {
         let (name, count) = match tab {
             Tab::Topics => ("Topics", facts.topic_count),
-            Tab::Groups => ("Groups", facts.groups.len()),
+            Tab::Groups => ("Groups", facts.group_count),
             Tab::Rebalances => ("Rebalances", facts.groups.iter().map(|group| group.rebalances).sum()),
             Tab::Problems => ("Problems", facts.problems.len()),
         };

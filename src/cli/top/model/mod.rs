@@ -78,6 +78,8 @@ pub struct Model {
     views: [View; TABS.len()],
     away: Option<String>,
     seen_at: i64,
+    /// When that became known, by the same clock.
+    heard_at: i64,
     now: i64,
     /// Rows that a page key goes.
     page: isize,
@@ -102,6 +104,7 @@ impl Model {
             views: [View::of::<TopicRow>(), View::of::<GroupRow>(), View::of::<Change>(), View::of::<Trouble>()],
             away: None,
             seen_at: 0,
+            heard_at: 0,
             now: 0,
             page: 1,
         }
@@ -120,7 +123,7 @@ impl Model {
     /// The cluster was looked at.
     pub fn look(&mut self, snapshot: &Arc<Snapshot>, past: &Past) {
         self.away.clone_from(&snapshot.away);
-        self.seen_at = snapshot.taken_at;
+        (self.seen_at, self.heard_at) = (snapshot.taken_at, self.now);
         if !self.is_paused {
             self.looks.add(Arc::clone(snapshot));
             self.facts = Facts::new(&self.looks, past);
@@ -136,7 +139,9 @@ impl Model {
             return Some(format!("Kafka does not answer{seen}, trying again: {reason}"));
         }
         let patience = PATIENCE.1.max(PATIENCE.0 * self.interval.as_millis() as i64);
-        (self.seen_at > 0 && unseen > patience).then(|| format!("Kafka has not answered for {}", ago()))
+        // A look may take a while after it has seen the logs' ends.
+        (self.seen_at > 0 && self.now - self.heard_at > patience)
+            .then(|| format!("Kafka has not answered for {}", ago()))
     }
 
     /// The table that is shown, with text for `height` rows.
