@@ -77,7 +77,7 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Cancellation
                 if response.status() == StatusCode::METHOD_NOT_ALLOWED {
                     response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
                 }
-                measure.end(response.status());
+                measure.answered(response.status());
                 Ok::<Response, Infallible>(response)
             })
         });
@@ -137,7 +137,11 @@ impl Traced {
     }
 }
 
-/// Counts and times one request.
+/// What stands for the status of a request whose client has hung up before it was answered, as nginx has it: what takes too long
+/// would else be counted nowhere.
+const HUNG_UP: u16 = 499;
+
+/// Counts and times one request, when it is dropped.
 struct Measure {
     instruments: Arc<HttpInstruments>,
     in_progress: Gauge,
@@ -145,6 +149,7 @@ struct Measure {
     route: &'static str,
     traced: Traced,
     started: Instant,
+    status: Option<StatusCode>,
 }
 
 impl Measure {
@@ -152,20 +157,29 @@ impl Measure {
         let method = method_label(method);
         let in_progress = instruments.in_progress(method, route);
         in_progress.increment(1.0);
-        Self { instruments: Arc::clone(instruments), in_progress, method, route, traced, started: Instant::now() }
+        let (instruments, started) = (Arc::clone(instruments), Instant::now());
+        Self { instruments, in_progress, method, route, traced, started, status: None }
     }
 
-    fn end(&self, status: StatusCode) {
+    fn answered(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    fn tell(&self) {
         let (method, route, Traced { context, caller }) = (self.method, self.route, self.traced);
-        let took = self.started.elapsed();
-        self.instruments.ended(method, route, status.as_u16(), took);
+        let (status, took) = (self.status.map_or(HUNG_UP, |status| status.as_u16()), self.started.elapsed());
+        self.instruments.ended(method, route, status, took);
         trace::tell(&context, || {
-            let failed = status.is_server_error().then(|| (status.as_str().to_owned(), status.to_string()));
+            let failed = match self.status {
+                None => Some((HUNG_UP.to_string(), "the client hung up before the answer".to_owned())),
+                Some(answered) if answered.is_server_error() => Some((status.to_string(), answered.to_string())),
+                Some(_) => None,
+            };
             Span::ended(Kind::Server, format!("{method} {route}"), context, took)
                 .under(caller)
                 .with("http.request.method", method)
                 .with("http.route", route)
-                .with("http.response.status_code", i64::from(status.as_u16()))
+                .with("http.response.status_code", i64::from(status))
                 .with_some("kboard.correlation_id", current::correlation().as_deref())
                 .failed(failed)
         });
@@ -175,6 +189,7 @@ impl Measure {
 impl Drop for Measure {
     fn drop(&mut self) {
         self.in_progress.decrement(1.0);
+        self.tell();
     }
 }
 
