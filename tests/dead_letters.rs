@@ -145,13 +145,21 @@ fn what_cannot_go_back_is_told_and_stays_and_the_rest_goes() {
     let letters = Letters::new();
     let letter = |topic: &str| (topic.to_owned(), "g", "e".to_owned(), "v".to_owned());
     letters.write([letter(&letters.orders), letter("gone-for-good"), letter(&letters.payments)]);
+    let planned = letters.replay(&["--dry-run", "--output", "json"]);
+    assert_eq!(planned.code, 1, "{planned:?}");
+    assert!(planned.stderr.contains("1 letter would not be sent back, the first at 0:1"), "{planned:?}");
+    let plan: Value = serde_json::from_str(&planned.stdout).unwrap();
+    assert_eq!((&plan["letters"], &plan["sent"], &plan["failed"]), (&json!(3), &json!(0), &json!(1)), "{plan}");
+    let told = letters.replay(&["--dry-run"]);
+    assert!(told.stdout.contains("2 letters would be sent back, 1 can't be sent; nothing was changed"), "{told:?}");
     let ended = letters.replay(&["--output", "json"]);
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("1 letter not sent back, the first at 0:1"), "{ended:?}");
     assert!(ended.stderr.contains("\"gone-for-good\" does not exist any more"), "{ended:?}");
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((&report["sent"], &report["failed"]), (&json!(2), &json!(1)), "{report}");
-    let again = letters.replay(&["--dry-run", "--output", "json"]).json();
+    let again = letters.replay(&["--dry-run", "--output", "json"]);
+    let again: Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!((&again["letters"], &again["sent_before"]), (&json!(1), &json!(2)), "{again}");
 }
 

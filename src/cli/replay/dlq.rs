@@ -13,7 +13,7 @@ use crate::cli::{Status, output, shutdown};
 use crate::config::Settings;
 use crate::console::filter::{Filter, Subject};
 use crate::kafka::dead_letter::letter::Letter;
-use crate::kafka::dead_letter::send_back::{self, Chosen, Outcome};
+use crate::kafka::dead_letter::send_back::{self, Chosen, Origins, Outcome};
 use crate::kafka::fetch::Record;
 use crate::kafka::{Cluster, lookup};
 
@@ -32,6 +32,13 @@ impl Kind {
     fn of(letter: &Letter) -> Self {
         Self { origin: letter.origin.clone(), group: letter.group.clone(), error: letter.kind() }
     }
+}
+
+/// What is remembered of a letter; there may be millions, of a few kinds.
+struct Taken {
+    kind: Arc<Kind>,
+    /// Why it can't go back, whatever topics there are.
+    stuck: Option<&'static str>,
 }
 
 /// What became of letters, or would.
@@ -103,11 +110,14 @@ pub async fn run(topic: &str, args: &Args, settings: &Settings) -> anyhow::Resul
     undecided.tell("left where they are, since --where has no answer for them");
 
     let mut kinds: BTreeMap<Arc<Kind>, Counts> = BTreeMap::new();
-    for kind in chosen.letters.values() {
-        kinds.entry(Arc::clone(kind)).or_default().letters += 1;
+    for letter in chosen.letters.values() {
+        kinds.entry(Arc::clone(&letter.kind)).or_default().letters += 1;
     }
     let mut refused = Problems::default();
-    if !args.dry_run {
+    if args.dry_run {
+        try_out(&cluster, &chosen, &mut kinds, &mut refused).await?;
+        refused.tell("would not be sent back");
+    } else {
         send(&cluster, topic, &chosen, &stop, &mut kinds, &mut refused).await?;
         refused.tell("not sent back");
     }
@@ -135,9 +145,8 @@ async fn choose(
     args: &Args,
     filter: Option<&Filter>,
     undecided: &mut Problems,
-) -> anyhow::Result<Chosen<Arc<Kind>>> {
+) -> anyhow::Result<Chosen<Taken>> {
     lookup::partitions(cluster.producing().await?, topic).await?;
-    // Letters may be millions, of a few kinds.
     let mut known: BTreeSet<Arc<Kind>> = BTreeSet::new();
     let mut kind_of = |letter: &Letter| {
         let kind = Kind::of(letter);
@@ -147,10 +156,12 @@ async fn choose(
             kind
         })
     };
+    let mut take =
+        |letter: &Letter| Taken { kind: kind_of(letter), stuck: letter.way_back(letter.value.is_some()).err() };
     let wanted = |letter: &Letter, record: &Record| {
-        let Some(filter) = filter else { return Some(kind_of(letter)) };
+        let Some(filter) = filter else { return Some(take(letter)) };
         match filter.matches(&Subject::new(letter.partition, record)) {
-            Ok(matches) => matches.then(|| kind_of(letter)),
+            Ok(matches) => matches.then(|| take(letter)),
             Err(fault) => {
                 undecided.add(fault.to_string(), letter.partition, letter.offset);
                 None
@@ -160,10 +171,32 @@ async fn choose(
     Ok(send_back::choose(cluster, topic, args.limit.unwrap_or(usize::MAX), wanted).await?)
 }
 
+/// Finds out which letters could not be sent back.
+async fn try_out(
+    cluster: &Cluster,
+    chosen: &Chosen<Taken>,
+    kinds: &mut BTreeMap<Arc<Kind>, Counts>,
+    refused: &mut Problems,
+) -> anyhow::Result<()> {
+    let mut origins = Origins::new(cluster);
+    for ((partition, offset), Taken { kind, stuck }) in &chosen.letters {
+        let reason = match (stuck, &kind.origin) {
+            (Some(reason), _) => Some((*reason).to_owned()),
+            (None, Some(origin)) => origins.partitions(origin).await?.err(),
+            (None, None) => None,
+        };
+        if let Some(reason) = reason {
+            kinds.entry(Arc::clone(kind)).or_default().failed += 1;
+            refused.add(reason, *partition, *offset);
+        }
+    }
+    Ok(())
+}
+
 async fn send(
     cluster: &Cluster,
     topic: &str,
-    chosen: &Chosen<Arc<Kind>>,
+    chosen: &Chosen<Taken>,
     stop: &CancellationToken,
     kinds: &mut BTreeMap<Arc<Kind>, Counts>,
     refused: &mut Problems,
@@ -204,7 +237,7 @@ fn table(report: &Report) -> String {
     let Report { topic, all, sent_before, more, .. } = report;
     let rows = report.kinds.iter().map(|Row { kind: Kind { origin, group, error }, counts }| {
         let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-        let done = if report.dry_run { counts.letters } else { counts.sent };
+        let done = if report.dry_run { counts.letters - counts.failed } else { counts.sent };
         [or_unknown(origin), or_unknown(group), done.to_string(), error.clone()]
     });
     let mut lines = Vec::new();
@@ -212,11 +245,11 @@ fn table(report: &Report) -> String {
         lines.push(output::table(["TO", "GROUP", "LETTERS", "ERROR"], &[2], rows) + "\n");
     }
     let done = match report.dry_run {
-        true => format!("{} would be sent back", output::counted(all.letters, "letter")),
+        true => format!("{} would be sent back", output::counted(all.letters - all.failed, "letter")),
         false => format!("{} sent back", output::counted(all.sent, "letter")),
     };
     let besides = [
-        (all.failed as usize, "could not be sent"),
+        (all.failed as usize, if report.dry_run { "can't be sent" } else { "could not be sent" }),
         (*sent_before, "sent back before"),
         (report.undecided as usize, "undecided"),
         (*more, "more match"),
