@@ -78,9 +78,16 @@ impl Wanted {
         if !is_in_headers && !record.value.as_deref().is_some_and(|value| self.may_be_in(value)) {
             return None;
         }
-        let said = Said::of(record);
-        let is_this = |id: &Option<String>| id.as_deref().is_some_and(|id| self.is(id.as_bytes()));
-        (is_in_headers || is_this(&said.correlation_id) || is_this(&said.trace_id)).then_some(said)
+        let envelope: Value =
+            record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default();
+        (is_in_headers || self.is_said_in(&envelope)).then(|| Said::of(record, &envelope))
+    }
+
+    /// Whether a value says so, whatever the headers beside it say.
+    fn is_said_in(&self, envelope: &Value) -> bool {
+        let mut parts = [envelope, &envelope["metadata"]].into_iter();
+        let is_this = |part: &Value| text(part).is_some_and(|id| self.is(id.as_bytes()));
+        parts.any(|part| is_this(&part["correlationId"]) || is_this(&part["traceId"]))
     }
 
     fn may_be_in(&self, value: &[u8]) -> bool {
@@ -102,9 +109,8 @@ impl Wanted {
 }
 
 impl Said {
-    fn of(record: &Record) -> Self {
-        let envelope: Value =
-            record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default();
+    /// What `record` says in its headers and, as JSON, in its value.
+    fn of(record: &Record, envelope: &Value) -> Self {
         let own = |name: &str| text(&envelope[name]);
         let of_metadata = |name: &str| text(&envelope["metadata"][name]);
         let header = |wanted: &[&str]| {
