@@ -83,7 +83,7 @@ fn every_group_has_a_service_that_is_scraped() {
 #[test]
 fn alerts_have_the_clusters_numbers_and_go_to_a_service_that_is_there() {
     let services = services();
-    // It is off by itself, as `serve` listens beyond loopback there.
+    // Whatever the console is: without one it is off by itself.
     assert!(words(&services["serve"]["command"]).windows(2).any(|pair| pair == ["--export", "on"]));
     let scraped = prometheus();
     let target = &scraped["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"][0];

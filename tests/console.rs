@@ -100,6 +100,25 @@ async fn beyond_loopback_there_is_no_console_unless_it_is_asked_for() {
     assert!(!output.status.success() && complaint.contains("there is no app \"nonsense\""), "{complaint}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_through_a_proxy_is_refused_unless_somebody_said_what_it_may_do() {
+    let path = "/api/console/session";
+    let ask = async |console: &Kboard, name: &'static str, value: &'static str| {
+        console.http().get(console.url(path)).header(name, value).send().await.unwrap().status()
+    };
+    let usual = console(&[]).await;
+    for (name, value) in [("X-Forwarded-For", "10.1.2.3"), ("Forwarded", "for=10.1.2.3"), ("Via", "1.1 proxy")] {
+        assert_eq!(ask(&usual, name, value).await, StatusCode::FORBIDDEN, "{name}");
+    }
+    let told = console(&["--console", "read-only"]).await;
+    assert_eq!(ask(&told, "X-Forwarded-For", "10.1.2.3").await, StatusCode::OK);
+
+    let named = console(&["--console", "full", "--console-hosts", "Kafka.example, 127.0.0.1"]).await;
+    assert_eq!(ask(&named, "Host", "kafka.example:3000").await, StatusCode::OK);
+    assert_eq!(ask(&named, "Host", "evil.example:3000").await, StatusCode::MISDIRECTED_REQUEST);
+    assert_eq!(ask(&named, "Accept", "*/*").await, StatusCode::OK, "by its address");
+}
+
 async fn page(board: &Kboard) -> String {
     board.http().get(board.url("/")).send().await.unwrap().text().await.unwrap()
 }

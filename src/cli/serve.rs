@@ -15,7 +15,7 @@ use super::{Status, shutdown, start};
 use crate::apps::{self, App, Prefix};
 use crate::config::{ConsoleMode, Settings};
 use crate::console::runs::Runs;
-use crate::console::{self, Console, Guard, export};
+use crate::console::{self, Admission, Console, Guard, export};
 use crate::kafka::Cluster;
 use crate::kafka::dead_letter::is_dead_letter_topic;
 use crate::kafka::watch::{INTERVAL, Watch};
@@ -130,6 +130,11 @@ async fn serve(
         routes = routes.or(Routes::new(warp::path::end().map(move || reply::see_other(home)).boxed(), &[("/", READ)]));
     }
     let routes = with_console(settings, services.cluster.clone(), watch, site, routes, stop);
+    if settings.console.is_none() && console_mode(settings) == ConsoleMode::Off {
+        tracing::info!(
+            "there is no console beyond loopback, as it has no login; --console read-only or full makes one"
+        );
+    }
     let address = listener.local_addr()?;
     let server = tokio::spawn(web::server::serve(listener, routes, stop.clone()));
     tracing::info!(kafka = services.cluster.servers(), redis = services.redis.address(), "serving http://{address}");
@@ -170,8 +175,12 @@ fn with_console(
 ) -> Routes {
     let mode = console_mode(settings);
     let Some(watch) = watch.filter(|_| mode != ConsoleMode::Off) else { return routes };
-    let loopback = settings.listen.ip().is_loopback();
-    let (defaults, guard) = (settings.topics.clone(), Guard::new(mode, loopback));
+    let admission = Admission {
+        loopback: settings.listen.ip().is_loopback(),
+        proxied: settings.console.is_some(),
+        hosts: settings.console_hosts.clone(),
+    };
+    let (defaults, guard) = (settings.topics.clone(), Guard::new(mode, admission));
     let prefix = Prefix(settings.topic_prefix.clone());
     let projections = apps::groups().map(|group| prefix.apply(group.name)).collect();
     let (runs, shutdown) = (Runs::default(), stop.clone());

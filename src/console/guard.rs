@@ -3,8 +3,10 @@
 //! There is no login. What protects the console is where it listens, and that a page of another site, open in the same
 //! browser, can neither read nor act here:
 //! - **Reading**: answers carry no CORS headers, so a page of another origin doesn't see them. That such a page makes its
-//!   own name point here (DNS rebinding) is refused by the name in `Host` while we listen on loopback.
+//!   own name point here (DNS rebinding) is refused by the name in `Host`, while we listen on loopback or were told our names.
 //! - **Acting** needs a token that only our own pages, and programs that ask `/api/console/session`, can read.
+//! - **A proxy** on this machine lets others reach loopback. Unless somebody said what the console may do, what came through one
+//!   is refused.
 
 use std::sync::Arc;
 
@@ -24,18 +26,32 @@ pub const TOKEN_HEADER: &str = "x-kboard-token";
 /// The field in which forms send it.
 pub const TOKEN_FIELD: &str = "token";
 
+/// What proxies add to what they pass on.
+const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "via"];
+
+/// Who may ask for anything at all.
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    /// Only this machine can reach us.
+    pub loopback: bool,
+    /// What is done may be done by whoever a proxy lets through: somebody said what that is.
+    pub proxied: bool,
+    /// The names that we are called by; empty when nobody said so.
+    pub hosts: Vec<String>,
+}
+
 /// What may be done here.
 pub struct Guard {
     /// Whether anything may be changed.
     pub mode: ConsoleMode,
-    loopback: bool,
+    admission: Admission,
     token: String,
 }
 
 impl Guard {
-    /// A guard with a token of its own; `loopback` says that only this machine can reach us.
-    pub fn new(mode: ConsoleMode, loopback: bool) -> Self {
-        Self { mode, loopback, token: Uuid::new_v4().simple().to_string() }
+    /// A guard with a token of its own.
+    pub fn new(mode: ConsoleMode, admission: Admission) -> Self {
+        Self { mode, admission, token: Uuid::new_v4().simple().to_string() }
     }
 
     /// The token that actions need, for our own pages.
@@ -46,14 +62,24 @@ impl Guard {
     /// Whether a request may be answered at all.
     ///
     /// # Errors
-    /// Only this machine can reach us, and yet the browser asks for another name.
+    /// The browser asks for a name that isn't ours, or for somebody who is not on this machine.
     pub fn admit(&self, request: &Request) -> Result<(), Refusal> {
-        let host = request.header("host").unwrap_or_default();
-        if !self.loopback || is_this_machine(host) {
-            return Ok(());
+        let Admission { loopback, proxied, hosts } = &self.admission;
+        if let Some(header) = OF_PROXIES.iter().find(|name| *loopback && !proxied && request.has_header(name)) {
+            return Err(Refusal::forbidden(format!(
+                "this came through a proxy ({header}), which others may reach, and the console has no login: say what it may do with \
+                 `kboard serve --console full`, `read-only` or `off`"
+            )));
         }
-        let reason = format!("the console listens on this machine only, and is not called {host:?}; use localhost");
-        Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, reason))
+        let host = request.header("host").unwrap_or_default();
+        let (is_ours, remedy) = match hosts.is_empty() {
+            true => (!loopback || is_this_machine(host), "the console listens on this machine only; use localhost"),
+            false => (hosts.iter().any(|name| *name == name_of(host)), "--console-hosts has the names that it goes by"),
+        };
+        match is_ours {
+            true => Ok(()),
+            false => Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, format!("it is not called {host:?}: {remedy}"))),
+        }
     }
 
     /// Whether a request that changes something may do so; `token` is what it brought.
@@ -73,13 +99,18 @@ impl Guard {
     }
 }
 
-/// Whether `host`, of a `Host` header, names this machine and no other.
-fn is_this_machine(host: &str) -> bool {
+/// The name in a `Host` header, without its port.
+fn name_of(host: &str) -> String {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
+    name.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Whether `host`, of a `Host` header, names this machine and no other.
+fn is_this_machine(host: &str) -> bool {
+    let name = name_of(host);
     let address = name.parse::<std::net::IpAddr>();
     name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
 }
@@ -131,11 +162,11 @@ mod tests {
 
     #[test]
     fn acting_takes_full_mode_and_the_token() {
-        let guard = Guard::new(ConsoleMode::Full, true);
+        let guard = Guard::new(ConsoleMode::Full, Admission::default());
         assert!(guard.allow(Some(guard.token())).is_ok());
         assert!(guard.allow(None).is_err() && guard.allow(Some("")).is_err());
-        assert!(guard.allow(Some(Guard::new(ConsoleMode::Full, true).token())).is_err());
-        let reader = Guard::new(ConsoleMode::ReadOnly, true);
+        assert!(guard.allow(Some(Guard::new(ConsoleMode::Full, Admission::default()).token())).is_err());
+        let reader = Guard::new(ConsoleMode::ReadOnly, Admission::default());
         assert!(reader.allow(Some(reader.token())).is_err());
     }
 }

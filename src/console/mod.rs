@@ -45,7 +45,7 @@ use crate::kafka::watch::{INTERVAL, Watch};
 use crate::web::{Part, Routes};
 pub use crate::web::{chart, human};
 use chart::Window;
-pub use guard::Guard;
+pub use guard::{Admission, Guard};
 use route::Route;
 use runs::Runs;
 
@@ -115,7 +115,7 @@ mod tests {
         stopped.cancel();
         let cluster = Cluster::new(settings);
         let watch = Watch::start(cluster.clone(), INTERVAL, stopped.clone());
-        let guard = Guard::new(mode, true);
+        let guard = Guard::new(mode, Admission { loopback: true, ..Admission::default() });
         Arc::new(Console {
             cluster,
             defaults: Default::default(),

@@ -78,6 +78,11 @@ impl Request {
         Ok(url::form_urlencoded::parse(&bytes).into_owned().collect())
     }
 
+    /// Whether a header was sent, whatever it says.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
     /// The value of a header, where it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

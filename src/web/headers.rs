@@ -7,8 +7,9 @@ pub fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Whether the request comes from a page of this site, or from a program. Browsers say where a request comes from; without a
-/// login, this is what keeps a page elsewhere from acting in the name of whoever reads it. Programs say nothing, and may act.
+/// Whether the browser says that the request comes from a page of the origin it goes to, or nobody says anything: programs don't,
+/// and may act. So a page of another origin can't act in the name of whoever reads it (cross-site request forgery). It tells
+/// nothing of which origin that is: a page whose own name was made to point here (DNS rebinding) is of it, and passes.
 pub fn is_own(headers: &HeaderMap) -> bool {
     // Browsers send it to secure addresses and to this machine only; to others they say the origin.
     if let Some(site) = headers.get("sec-fetch-site") {

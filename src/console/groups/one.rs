@@ -19,7 +19,7 @@ use crate::console::{Console, WINDOW, human};
 use crate::kafka::admin::groups::{Broker, Member};
 use crate::kafka::admin::positions::Position;
 use crate::kafka::watch::Problem;
-use crate::kafka::watch::history::{Course, Drain, Trend};
+use crate::kafka::watch::course::{Course, Drain, Trend};
 use crate::kafka::watch::trail::Change;
 
 /// Partitions on a page.
