@@ -11,7 +11,7 @@
 //! - [`apps`]: the applications: topics, groups, routes and pages of each; the registry lists them.
 //! - [`console`]: the Kafka console: pages and API to see into topics, messages and groups, and to act.
 //! - [`web`]: the HTTP server: accept loop, limits, errors, assets, health.
-//! - [`embedded`]: a Kafka broker of one node, for those who have none.
+//! - [`embedded`]: a Kafka broker and a Redis of one node each, for those who have none.
 //! - [`telemetry`]: every metric declared once, the log, and traces.
 //! - `backoff`, `clock`, `listen`, `time`: for everyone: how long to wait before trying again, the time, listening on a port,
 //!   and times as people write them.

@@ -22,7 +22,7 @@ pub enum LockError {
         process: String,
     },
     /// It can't be made or written to.
-    #[error("can't use the data folder {}: {source}", folder.display())]
+    #[error("can't use the data folder {}, name another with --data: {source}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -77,5 +77,12 @@ mod tests {
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(lock);
         Lock::take(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_a_folder_is_told_with_the_remedy() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refused = Lock::take(file.path()).unwrap_err().to_string();
+        assert!(refused.contains("name another with --data: "), "{refused}");
     }
 }

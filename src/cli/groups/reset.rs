@@ -94,7 +94,7 @@ pub async fn run(args: &Args, cluster: &Cluster, prefix: &Prefix) -> anyhow::Res
     if super::owned_by_app(&args.group, prefix) {
         eprintln!(
             "Note: group {0:?} keeps where it is in Redis beside its state, so this does not make it read anything \
-             again. `kboard replay --group {0}` does.",
+             again. `kboard replay --group {0} --from-earliest --online` does.",
             args.group
         );
     }
