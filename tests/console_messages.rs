@@ -15,7 +15,7 @@ use krafka::Kafka;
 use krafka::admin::NewTopic;
 use reqwest::StatusCode;
 use serde_json::Value;
-use support::{Kboard, eventually, services, tools, unique};
+use support::{Kboard, eventually, services, tools, unique, within_a_try};
 use tokio::sync::Barrier;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -94,17 +94,13 @@ impl Viewer {
         pages
     }
 
-    /// The newest and the oldest page come at once: waiting for records that don't come would take 500 ms each time. The best
-    /// of some, since tests share their machine.
+    /// The newest and the oldest page come at once: waiting for records that don't come would take 500 ms each time.
     async fn shows_at_once(&self, what: &str) {
         for order in ["newest", "oldest"] {
-            let mut best = Duration::MAX;
-            for _ in 0..5 {
-                let began = Instant::now();
+            within_a_try(&format!("{what}, {order}"), Duration::from_millis(300), SOON, async || {
                 assert_eq!(self.page(&format!("/messages?from={order}")).await.0, StatusCode::OK);
-                best = best.min(began.elapsed());
-            }
-            assert!(best < Duration::from_millis(300), "{what}, {order}: {best:?}");
+            })
+            .await;
         }
     }
 
@@ -338,9 +334,13 @@ async fn a_search_says_what_it_covered() {
         assert!(keys.values().all(|times| *times == 1), "{order}: {keys:?}");
     }
 
-    // Without a script: the page says the same.
-    let (_, page) = viewer.page("/messages?q=needle").await;
-    assert!(page.contains("<strong>1 found</strong>") && page.contains("30,001 of 30,001 records scanned"), "{page}");
+    // Without a script: the page says the same, when a busy machine lets it look at everything in the second that it has.
+    let page = eventually("a page that had the time", SOON, async || {
+        let (_, page) = viewer.page("/messages?q=needle").await;
+        let is_whole = page.contains("30,001 of 30,001 records scanned");
+        (is_whole && page.contains("<strong>1 found</strong>")).then_some(page)
+    })
+    .await;
     assert!(page.contains("complete"), "{page}");
     let (status, page) = viewer.page("/messages?q=%24.n+%3C").await;
     assert_eq!(status, StatusCode::OK);

@@ -2,12 +2,12 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use support::console::Console;
-use support::{eventually, kboard, services, tools, unique};
+use support::{eventually, kboard, services, tools, unique, within_a_try};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,7 +32,8 @@ async fn a_topic_that_another_tool_made_is_there_on_the_next_load_with_what_it_h
     let messages = async || console.ask(&format!("/topics/{topic}/messages")).await.status();
     assert_eq!(messages().await, StatusCode::NOT_FOUND);
     kboard::run(&["topics", "create", &topic, "-p", "3", "--kafka", &services::kafka()]).await;
-    eventually("its messages", Duration::from_secs(5), async || (messages().await == StatusCode::OK).then_some(()))
+    // Sooner than what was known of the cluster is thrown away by itself, which is after 10 s.
+    eventually("its messages", Duration::from_secs(8), async || (messages().await == StatusCode::OK).then_some(()))
         .await;
     let made = row(&console, &topic).await.expect("a new topic");
     assert_eq!((&made["partitions"], &made["messages"]), (&json!(3), &json!(0)));
@@ -230,10 +231,11 @@ async fn many_topics_are_listed_and_sorted_at_once() {
     })
     .await;
     for query in ["", "&sort=size", "&sort=retention", "&sort=groups"] {
-        let started = Instant::now();
-        let listing = console.get(&format!("/topics?q={prefix}{query}")).await;
-        assert_eq!(listing["topics"].as_array().unwrap().len(), 50);
-        let took = started.elapsed();
-        assert!(took < Duration::from_secs(2), "{query} took {took:?} in a build without optimisation");
+        // In a build without optimisation.
+        within_a_try(&format!("a page with {query:?}"), Duration::from_secs(2), PATIENCE, async || {
+            let listing = console.get(&format!("/topics?q={prefix}{query}")).await;
+            assert_eq!(listing["topics"].as_array().unwrap().len(), 50);
+        })
+        .await;
     }
 }

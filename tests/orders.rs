@@ -15,7 +15,7 @@ use support::process::Process;
 use support::{Chance, Clock, Kboard, Ledger, Stack, eventually, kboard, rounds};
 
 /// Six groups on a machine that is busy with other tests.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 /// After the last fault: sessions time out, and what failed by chance has up to five attempts.
 const SETTLED: Duration = Duration::from_secs(120);
 /// A dead member's partitions move on after this.

@@ -13,7 +13,7 @@ use support::sse::Event;
 use support::{Kboard, SseClient, Stack, eventually};
 
 /// Six groups on a machine that is busy with other tests.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 async fn start() -> (Stack, Kboard) {
     let stack = Stack::start().await;

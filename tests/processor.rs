@@ -3,16 +3,17 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use kboard::kafka::dead_letter;
-use kboard::kafka::event::{RETRY_AT, header_str};
+use kboard::kafka::event::{EVENT_ID, RETRY_AT, header_str};
 use kboard::processor::retry::record::HISTORY;
 use support::till::{Ask, HOT, Shop, now};
 use support::{Broker, Chance, eventually, rounds};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 /// After a server was away.
 const RECOVERY: Duration = Duration::from_secs(90);
 
@@ -20,7 +21,7 @@ fn ask(number: usize) -> Ask {
     Ask { id: format!("{number:05}"), key: format!("k{}", number % 7), ..Ask::default() }
 }
 
-fn asks(numbers: std::ops::Range<usize>) -> Vec<Ask> {
+fn asks(numbers: Range<usize>) -> Vec<Ask> {
     numbers.map(ask).collect()
 }
 
@@ -162,21 +163,44 @@ async fn wake_ups_are_on_time_and_survive_a_killed_member() {
     let till = shop.till();
     shop.ask(&[ask(0)]).await;
     shop.pays(1, SOON).await;
-    let due = now() + 700;
-    let later = |number: usize| Ask { at: due, key: format!("w{number}"), ..ask(number) };
-    shop.ask(&(1..40).map(later).collect::<Vec<_>>()).await;
-    shop.pays(40, SOON).await;
-    let late = |record: &krafka::ConsumerRecord| record.timestamp - due;
-    let delays: Vec<_> = shop.log("paid").await.iter().map(late).filter(|delay| *delay > -500).collect();
-    assert_eq!(delays.len(), 39);
-    assert!(delays.iter().all(|delay| (0..250).contains(delay)), "{delays:?}");
+    let asked = are_paid_on_time(&shop, 1).await;
 
+    let (view, last) = (shop.view().await, ["last".to_owned()]);
     let due = now() + 500;
-    shop.ask(&[Ask { at: due, ..ask(50) }]).await;
-    eventually("its state", SOON, async || shop.states().await["k1"].contains("00050").then_some(())).await;
+    shop.ask(&[Ask { at: due, key: last[0].clone(), ..ask(asked) }]).await;
+    eventually("its state", SOON, async || view.get(&last).await.unwrap()[0].is_some().then_some(())).await;
     till.die();
     let _till = shop.till();
-    shop.pays(41, SOON).await;
+    shop.pays(asked + 1, SOON).await;
+}
+
+/// Asks, round by round, for payments at a time to come until all of a round are on time; how many were asked for by then. A
+/// busy machine is late in some rounds, a fault in all of them; before its time nothing is ever paid.
+async fn are_paid_on_time(shop: &Shop, mut asked: usize) -> usize {
+    let mut latest: Vec<i64> = Vec::new();
+    for _ in 0..5 {
+        let delays = delays(shop, asked..asked + 39).await;
+        asked += 39;
+        assert_eq!(delays.len(), 39);
+        assert!(delays.iter().all(|delay| *delay >= 0), "paid before it was due: {delays:?}");
+        latest.extend(delays.into_iter().max());
+        if latest.last() < Some(&250) {
+            return asked;
+        }
+    }
+    panic!("the latest of each round came after so many ms: {latest:?}");
+}
+
+/// Asks for payments that are due at one time; by how many milliseconds each was late.
+async fn delays(shop: &Shop, numbers: Range<usize>) -> Vec<i64> {
+    let due = now() + 700;
+    let later = |number: usize| Ask { at: due, key: format!("w{number}"), ..ask(number) };
+    let asks: Vec<Ask> = numbers.clone().map(later).collect();
+    shop.ask(&asks).await;
+    shop.pays(numbers.end, SOON).await;
+    let ids: BTreeSet<String> = asks.iter().map(|ask| format!("paid-{}", ask.id)).collect();
+    let is_one = |record: &&krafka::ConsumerRecord| ids.contains(header_str(&record.headers, EVENT_ID).unwrap());
+    shop.log("paid").await.iter().filter(is_one).map(|record| record.timestamp - due).collect()
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::{Stack, board};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 async fn reset(stack: &Stack, arguments: &[&str]) -> Output {
     stack.run(&[&["reset", "--app", "board"], arguments].concat()).await

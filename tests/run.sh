@@ -32,14 +32,18 @@ fi
 # The same tests on the embedded broker and Redis, as far as they don't need what those refuse: passwords, transactions,
 # compaction, topics of the broker's own, a second broker.
 embedded() {
-    local log=$KBOARD_TEST_DIR/embedded.log broker address="" status
+    local log=$KBOARD_TEST_DIR/embedded.log broker address="" status deadline=$((SECONDS + 90))
     "${CARGO_TARGET_DIR:-target}/debug/kboard" broker --data "$KBOARD_TEST_DIR/embedded" \
         --kafka-listen 127.0.0.1:0 --redis redis://127.0.0.1:1 --metrics-listen 127.0.0.1:0 \
         --log info --log-format text 2>"$log" &
     broker=$!
     trap 'kill "$broker" 2>/dev/null' EXIT
     while [ -z "$address" ]; do
-        kill -0 "$broker" 2>/dev/null || { cat "$log"; return 1; }
+        if ! kill -0 "$broker" 2>/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
+            echo "error: the embedded broker does not say where it listens"
+            cat "$log"
+            return 1
+        fi
         sleep 0.1
         address=$(sed -nE 's/.* kafka="([^"]+)".*/\1/p' "$log")
     done

@@ -243,12 +243,15 @@ install() {
 
 listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# A free port below the ephemeral range, so that no outgoing connection takes it meanwhile.
+# A free port below the ephemeral range, so that no outgoing connection takes it meanwhile, and none that was given before: its
+# server may not listen yet. Those are kept in a file, since whoever asks does so in a shell of its own.
 free_port() {
     local port
     while :; do
         port=$((10000 + RANDOM % 20000))
-        listening "$port" || { echo "$port"; return; }
+        ! listening "$port" && ! grep -qx "$port" "$GIVEN" || continue
+        echo "$port" | tee -a "$GIVEN"
+        return
     done
 }
 
@@ -346,6 +349,8 @@ start() {
     local name=$1 usual=$2 dir=$SERVICES/$1
     ! alive "$dir/kafka" && ! alive "$dir/redis" || die "$name runs already (tests/services.sh stop $name)"
     mkdir -p "$dir"
+    GIVEN=$dir/ports
+    : >"$GIVEN"
     start_kafka "$dir/kafka" "$usual"
     start_redis "$dir/redis" "$usual"
     wait_until Kafka "$KAFKA_DIR" has_brokers

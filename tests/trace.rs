@@ -17,9 +17,12 @@ use support::otlp::{Otlp, Span, only};
 use support::{Kboard, SseClient, Stack, eventually, ports, tools, unique};
 
 /// Everything on a machine that is busy with other tests.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
+/// Spans are told of every second; what has not been by then was not recorded.
+const TOLD: Duration = Duration::from_secs(5);
 
 /// A trace that somebody began who records it.
+#[derive(Clone)]
 struct Caller {
     trace: String,
     span: &'static str,
@@ -49,6 +52,20 @@ async fn viewer(board: &Kboard) -> SseClient {
     viewer
 }
 
+/// Posts what `asking` asks for until viewers were told of a message in its trace; whose trace that is. A feed that has missed
+/// something reads its window as a whole, and what it finds there has no span: of some messages one is told of as it comes.
+async fn streamed(stack: &Stack, board: &Kboard, otlp: &Otlp, asking: impl Fn() -> Caller) -> Caller {
+    let stream = format!("stream {}", stack.name("new-messages"));
+    eventually("viewers who are told of a message", SOON, async || {
+        let caller = asking();
+        let request = caller.asks(posting(board, "traced")).header("x-correlation-id", "basket-7");
+        assert!(request.send().await.unwrap().status().is_success());
+        let told = tokio::time::timeout(TOLD, otlp.has(&caller.trace, &[&stream], SOON)).await;
+        told.is_ok().then_some(caller)
+    })
+    .await
+}
+
 /// The headers of the records of a topic.
 async fn headers(stack: &Stack, topic: &str) -> String {
     let consume = ["-C", "-q", "-t", topic, "-o", "beginning", "-e", "-f", "%h\n"];
@@ -70,8 +87,7 @@ async fn coherent(otlp: &Otlp, caller: &Caller, wanted: &[&str]) -> Vec<Span> {
     spans
 }
 
-/// Waits until viewers were told of an order in its trace. A feed that has missed something reads its window as a whole, and what
-/// it finds there has no span: of some orders one is told as it comes.
+/// Waits until viewers were told of an order in its trace: of some, as with messages.
 async fn are_told(shop: &Kboard, otlp: &Otlp, first: &Caller) {
     let traces = RefCell::new(vec![first.trace.clone()]);
     eventually("viewers who are told of an order", SOON, async || {
@@ -94,11 +110,10 @@ fn lines(kboard: &mut Kboard) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_message_is_one_trace_from_the_request_to_its_viewers() {
-    let (stack, otlp, caller) = (Stack::start().await, Otlp::start().await, Caller::new());
+    let (stack, otlp) = (Stack::start().await, Otlp::start().await);
     let board = stack.serve_with(&["--otlp-endpoint", &otlp.url]).await;
     let viewer = viewer(&board).await;
-    let request = caller.asks(posting(&board, "traced")).header("x-correlation-id", "basket-7");
-    assert!(request.send().await.unwrap().status().is_success());
+    let caller = streamed(&stack, &board, &otlp, Caller::new).await;
 
     let topic = stack.name("message-board");
     let (send, process) = (format!("send {topic}"), format!("process {topic}"));
@@ -132,9 +147,10 @@ async fn a_message_is_one_trace_from_the_request_to_its_viewers() {
     // The record says which span sent it; those who see the message are told nothing of its trace.
     let traceparent = format!("traceparent=00-{}-{}-01", caller.trace, sent.id);
     assert!(headers(&stack, &topic).await.contains(&traceparent));
-    let shown = viewer.shows("the message", SOON, |shown| shown.len() == 2).await;
-    assert_eq!(shown[1..], board.messages(1).await);
-    let fields: BTreeSet<&str> = shown[1].as_object().unwrap().keys().map(String::as_str).collect();
+    let newest = board.messages(1).await;
+    viewer.shows("the message", SOON, |shown| shown.contains(&newest[0])).await;
+    assert_eq!(text(&newest[0], "content"), "traced");
+    let fields: BTreeSet<&str> = newest[0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(fields, ["author", "content", "id", "seq", "timestamp"].into());
     assert!(viewer.events().iter().all(|event| !event.data.contains("traceparent")));
     eventually("spans that were counted", SOON, async || {
@@ -307,12 +323,11 @@ async fn only_what_is_asked_for_is_recorded() {
     for request in [
         posting(&board, "nobody's"),
         posting(&board, "unrecorded").header("traceparent", format!("00-{}-{}-00", "1".repeat(32), caller.span)),
-        caller.asks(posting(&board, "recorded")),
     ] {
         assert!(request.send().await.unwrap().status().is_success());
     }
-    let stream = format!("stream {}", stack.name("new-messages"));
-    otlp.has(&caller.trace, &["POST /api/messages", &stream], SOON).await;
+    streamed(&stack, &board, &otlp, || caller.clone()).await;
+    otlp.has(&caller.trace, &["POST /api/messages"], SOON).await;
     assert!(otlp.all().iter().all(|span| span.trace == caller.trace), "{:#?}", otlp.all());
 
     // Whoever scrapes or asks for health begins no trace; what is left at the end is told.
@@ -329,13 +344,15 @@ async fn only_what_is_asked_for_is_recorded() {
 async fn an_endpoint_that_is_away_does_not_hurt() {
     let (stack, caller) = (Stack::start().await, Caller::new());
     let nowhere = format!("http://127.0.0.1:{}", ports::free());
+    let launched = Instant::now();
     let mut board = stack.serve_with(&["--otlp-endpoint", &nowhere]).await;
     let started = Instant::now();
     for number in 0..50 {
         let request = caller.asks(posting(&board, &format!("message {number}")));
         assert!(request.send().await.unwrap().status().is_success());
     }
-    assert!(started.elapsed() < Duration::from_secs(10), "50 posts took {:?}", started.elapsed());
+    // If each waited for its spans, which are gathered for a second, they would take more.
+    assert!(started.elapsed() < Duration::from_secs(30), "50 posts took {:?}", started.elapsed());
     eventually("all messages", SOON, async || (board.messages(100).await.len() == 50).then_some(())).await;
     eventually("spans that were given up", SOON, async || {
         let dropped = board.metric("kboard_spans_dropped_total", &["reason=\"unreachable\""]).await;
@@ -344,7 +361,10 @@ async fn an_endpoint_that_is_away_does_not_hurt() {
     .await;
     assert!(board.sigterm().await.success());
     let log = board.process().log();
-    assert_eq!(log.matches("spans can't be told of").count(), 1, "{log}");
+    // Once a minute is enough.
+    let most = 1 + launched.elapsed().as_secs() / 60;
+    let told = log.matches("spans can't be told of").count() as u64;
+    assert!((1..=most).contains(&told), "{told} times: {log}");
 }
 
 #[tokio::test]

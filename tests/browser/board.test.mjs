@@ -165,10 +165,10 @@ test("a reader further down is not pushed away", async () => {
   });
   await onBoard(async (page) => {
     // Chromium scrolls a wheel's turn over several frames: only at its end does anything stand where it stays.
-    await page.evaluate(() => { window.scrolled = new Promise((done) => addEventListener("scrollend", done, { once: true })); });
+    await page.evaluate(() => addEventListener("scrollend", () => { window.scrolled = true; }, { once: true }));
     await page.mouse.move(640, 600);
     await page.mouse.wheel(0, 1500);
-    await page.evaluate(() => window.scrolled.then(() => true));
+    await page.waitForFunction(() => window.scrolled);
     assert.ok(await page.evaluate(() => window.scrollY > 500), "the page scrolled");
     // What the reader looks at must stay where it is.
     const marker = await page.evaluateHandle(() => document.elementFromPoint(innerWidth * 0.7, innerHeight / 2).closest("li.message"));

@@ -105,7 +105,8 @@ const TESTS = [
     assert.equal((await places(page)).length, 50);
     await page.fill("#q", '$.level == "ERROR"');
     await leads(page, () => page.click('#find button[type="submit"]'));
-    assert.match(await said(page), /50 found/);
+    // A busy server may not find them in the second that a page has.
+    await eventually("a page that had the time", async () => /50 found/.test(await said(page)) || page.reload().then(() => false));
     await leads(page, () => page.click("#scan-on"));
     assert.match(page.url(), /before=/);
     assert.equal((await places(page)).length, 50);

@@ -9,6 +9,9 @@ use krafka::Kafka;
 use krafka::admin::NewTopic;
 use rustix::process::{Pid, Signal, kill_process};
 
+/// What a command may take to end that is asked to.
+pub const END: Duration = Duration::from_secs(5);
+
 /// How long anything here may take before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -114,6 +117,20 @@ pub fn kcat_produce(topic: &Topic, args: &[&str], input: &[u8]) {
 
 pub fn lines(bytes: &[u8]) -> Vec<String> {
     String::from_utf8(bytes.to_vec()).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// One of these takes less than `limit`: a busy machine slows some tries, a fault slows all of them. What comes after it is not
+/// tried.
+#[track_caller]
+pub fn within_a_try(limit: Duration, tries: impl IntoIterator<Item = Duration>) {
+    let mut took = Vec::new();
+    for one in tries {
+        if one < limit {
+            return;
+        }
+        took.push(one);
+    }
+    panic!("never less than {limit:?}: {took:?}");
 }
 
 /// Sends Ctrl-C.

@@ -12,8 +12,8 @@ use super::{eventually, ports};
 /// Creating topics and joining a group on a busy machine.
 const READY: Duration = Duration::from_secs(60);
 
-/// What a clean shutdown may take.
-pub const SHUTDOWN: Duration = Duration::from_secs(5);
+/// How long a shutdown is awaited on a busy machine. What it may take is measured in `tests/board.rs`.
+const SHUTDOWN: Duration = Duration::from_secs(30);
 
 /// A role of kboard that serves HTTP (`serve`, or `consume` with its metrics and health).
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Kboard {
         self.process.kill9();
     }
 
-    /// Asks it to shut down and waits for that, for as long as a clean shutdown may take.
+    /// Asks it to shut down and waits for that.
     pub async fn sigterm(&mut self) -> ExitStatus {
         self.process.terminate(SHUTDOWN).await
     }
