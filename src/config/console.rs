@@ -43,7 +43,7 @@ impl ConsoleMode {
 
 /// The names that the console may be asked for by.
 pub(super) fn hosts(values: &Values) -> Vec<String> {
-    listed(&values.text("console-hosts").unwrap_or_default().to_ascii_lowercase())
+    listed(&values.text("console-hosts").unwrap_or_default())
 }
 
 /// What `/metrics` tells of the cluster.

@@ -100,7 +100,7 @@ pub struct Settings {
     pub apps: Option<Vec<String>>,
     /// What the console may do; from where `serve` listens when `None`.
     pub console: Option<ConsoleMode>,
-    /// The names that the console may be asked for by, in lower case; from where `serve` listens when empty.
+    /// The names that the console may be asked for by; from where `serve` listens when empty.
     pub console_hosts: Vec<String>,
     /// What `serve`'s metrics tell of the cluster.
     pub export: ExportSettings,

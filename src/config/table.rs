@@ -120,7 +120,7 @@ pub const SETTINGS: &[Setting] = &[
         "console-hosts",
         None,
         "NAME,…",
-        "Names or addresses, without port, by which browsers may ask for the console; others are refused, so that no page elsewhere gets in under a name of its own. When unset, those of this machine on loopback, and any elsewhere",
+        "Names or addresses by which browsers may ask for the console; others are refused, so that no page elsewhere gets in under a name of its own. When unset, those of this machine on loopback, and any elsewhere",
     ),
     Setting::new(
         "export",
@@ -144,7 +144,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     Setting::new(
         "otlp-sample",
-        Some("1000/s"),
+        Some("200/s"),
         "0..1|N/s",
         "Which of the traces that begin here are recorded: a share from 0 (none) to 1 (all), or all up to so many a second; of the others, those whose caller records them",
     ),

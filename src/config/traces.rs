@@ -67,7 +67,7 @@ impl TraceSettings {
         if endpoint.as_ref().is_some_and(|url| url.query().is_some() || url.fragment().is_some()) {
             return Err(values.error("otlp-endpoint", "expected nothing after the path"));
         }
-        let sample = values.required("otlp-sample", "a number from 0 to 1, or so many a second, such as 1000/s")?;
+        let sample = values.required("otlp-sample", "a number from 0 to 1, or so many a second, such as 200/s")?;
         Ok(Self { endpoint, sample })
     }
 }

@@ -8,12 +8,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use krafka::producer::{Acks, RecordMetadata};
 use krafka::{CloseOptions, KrafkaError, Record};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::event::Headers;
@@ -106,14 +107,14 @@ impl Producer {
         record: Outgoing,
     ) -> Result<impl Future<Output = Result<(), KafkaError>> + Send + use<>, KafkaError> {
         let delivery = Delivery::begin(&record, self.instruments.get(&record.topic).cloned());
-        let enqueued = tokio::time::timeout(delivery.patience(), self.inner.enqueue(into_record(record))).await;
+        let enqueued = timeout_at(delivery.deadline(), self.inner.enqueue(into_record(record))).await;
         let acknowledged = match enqueued.unwrap_or_else(|_| Err(KrafkaError::timeout("delivery"))) {
             Ok(acknowledged) => acknowledged,
             Err(error) => return Err(delivery.failed(error)),
         };
         self.queued.notify_one();
         Ok(async move {
-            match tokio::time::timeout(delivery.patience(), acknowledged).await {
+            match timeout_at(delivery.deadline(), acknowledged).await {
                 Ok(Ok(placed)) => {
                     delivery.arrived(&placed);
                     Ok(())
@@ -153,9 +154,9 @@ impl Delivery {
         }
     }
 
-    /// How long it may still take.
-    fn patience(&self) -> Duration {
-        DELIVERY_TIMEOUT.saturating_sub(self.started.elapsed())
+    /// When it is given up.
+    fn deadline(&self) -> Instant {
+        self.started + DELIVERY_TIMEOUT
     }
 
     fn arrived(self, placed: &RecordMetadata) {

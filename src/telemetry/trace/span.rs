@@ -52,6 +52,9 @@ pub struct Span {
     pub error: Option<Cow<'static, str>>,
 }
 
+/// Attributes that a span has at most, usually.
+const ATTRIBUTES: usize = 12;
+
 impl Span {
     /// A span that `took` so long and has ended just now.
     pub fn ended(kind: Kind, name: impl Into<Cow<'static, str>>, context: TraceContext, took: Duration) -> Self {
@@ -65,7 +68,7 @@ impl Span {
             name: name.into(),
             began_ns: nanos(since_epoch.saturating_sub(took)),
             ended_ns: nanos(since_epoch),
-            attributes: Vec::new(),
+            attributes: Vec::with_capacity(ATTRIBUTES),
             error: None,
         }
     }
