@@ -113,7 +113,7 @@ async fn what_comes_through_a_proxy_is_refused_unless_somebody_said_what_it_may_
     let told = console(&["--console", "read-only"]).await;
     assert_eq!(ask(&told, "X-Forwarded-For", "10.1.2.3").await, StatusCode::OK);
 
-    let named = console(&["--console", "full", "--console-hosts", "Kafka.example, 127.0.0.1"]).await;
+    let named = console(&["--console", "full", "--console-hosts", "Kafka.example:3000, 127.0.0.1"]).await;
     assert_eq!(ask(&named, "Host", "kafka.example:3000").await, StatusCode::OK);
     assert_eq!(ask(&named, "Host", "evil.example:3000").await, StatusCode::MISDIRECTED_REQUEST);
     assert_eq!(ask(&named, "Accept", "*/*").await, StatusCode::OK, "by its address");

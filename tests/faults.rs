@@ -296,6 +296,13 @@ async fn while_servers_hang_answers_come_in_time() {
     posted.push(accepted_again(&board).await);
 
     stack.redis.freeze();
+    let impatient = board.http().get(board.url("/api/messages")).timeout(Duration::from_millis(300)).send().await;
+    assert!(impatient.unwrap_err().is_timeout());
+    eventually("a request whose client has hung up", SOON, async || {
+        let hung_up = board.metric("http_requests_total", &["route=\"/api/messages\"", "status_code=\"499\""]).await;
+        (hung_up == 1.0).then_some(())
+    })
+    .await;
     refused_in_time(board.http().get(board.url("/api/messages"))).await;
     posted.push(accepted(&board, "while Redis hangs").await);
     stack.redis.thaw();

@@ -341,6 +341,21 @@ async fn only_what_is_asked_for_is_recorded() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_comes_back_has_missed_nothing() {
+    let (stack, caller, port) = (Stack::start().await, Caller::new(), ports::free());
+    let board = stack.serve_with(&["--otlp-endpoint", &format!("http://127.0.0.1:{port}")]).await;
+    assert!(caller.asks(posting(&board, "while it is away")).send().await.unwrap().status().is_success());
+    let says = async |words: &str| {
+        eventually(words, SOON, async || board.log().contains(words).then_some(())).await;
+    };
+    says("spans can't be told of").await;
+    let otlp = Otlp::start_on(port).await;
+    otlp.has(&caller.trace, &["POST /api/messages", "EVALSHA apply"], SOON).await;
+    says("spans are told of again").await;
+    assert_eq!(board.metric("kboard_spans_dropped_total", &[]).await, 0.0);
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_away_does_not_hurt() {
     let (stack, caller) = (Stack::start().await, Caller::new());
     let nowhere = format!("http://127.0.0.1:{}", ports::free());

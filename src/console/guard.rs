@@ -51,6 +51,8 @@ pub struct Guard {
 impl Guard {
     /// A guard with a token of its own.
     pub fn new(mode: ConsoleMode, admission: Admission) -> Self {
+        let hosts = admission.hosts.iter().map(|host| name_of(host)).collect();
+        let admission = Admission { hosts, ..admission };
         Self { mode, admission, token: Uuid::new_v4().simple().to_string() }
     }
 
@@ -99,7 +101,7 @@ impl Guard {
     }
 }
 
-/// The name in a `Host` header, without its port.
+/// The name in a `Host` header, without its port and in lower case.
 fn name_of(host: &str) -> String {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -147,7 +147,12 @@ impl Kboard {
         self.process.terminate(SHUTDOWN).await
     }
 
-    /// The process: its memory, its log, other signals.
+    /// Everything it wrote so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The process: its memory, other signals.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }

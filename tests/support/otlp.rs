@@ -58,7 +58,12 @@ pub struct Otlp {
 impl Otlp {
     /// Starts one on a free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(0).await
+    }
+
+    /// Starts one on this port.
+    pub async fn start_on(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let spans = Arc::default();
         let task = tokio::spawn(serve(listener, Arc::clone(&spans)));
