@@ -2,23 +2,27 @@
 //! `benches/README.md` has the figures and what they mean.
 //!
 //! The library records into whatever recorder the process has, and into none if it has none; and it tells of spans in a process
-//! that was given an endpoint. So the load runs in processes of its own.
+//! that was given an endpoint. So there is a process for each kind, and they load one after the other, again and again: what the
+//! machine does meanwhile happens to all of them.
 
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::iter;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use bytes::Bytes;
 use clap::{Parser, ValueEnum};
 use common::median;
 use fred::interfaces::HashesInterface;
 use futures::{FutureExt, StreamExt, stream};
 use kboard::apps::{self, Prefix, Services, board};
+use kboard::config::table::setting;
 use kboard::config::{KafkaSettings, RedisSettings, Sample, TopicDefaults, TraceSettings};
 use kboard::kafka::admin::ensure_topics;
 use kboard::kafka::consumer::GroupHealth;
@@ -35,6 +39,7 @@ use kboard::web::{self, Routes};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +53,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const AT_ONCE: usize = 1_000;
 /// How often a scrape is made of a process under load; Prometheus makes one every 15 s.
 const SCRAPE: Duration = Duration::from_secs(1);
+/// From the last record to when all is told of them.
+const TOLD_LATER: Duration = Duration::from_millis(1_200);
 /// Samples of the scrape that is timed.
 const SAMPLES: usize = 10_000;
 /// Viewers of the fan-out, and what each is written.
@@ -91,12 +98,15 @@ struct Args {
     /// The Redis that holds the projection
     #[arg(long, env = "KBOARD_TEST_REDIS")]
     redis: String,
-    /// Records that are produced and projected by each process
-    #[arg(long, default_value_t = 300_000)]
+    /// Records of a load
+    #[arg(long, default_value_t = 150_000)]
     records: u64,
-    /// How many processes there are of each kind; the medians count
-    #[arg(long, default_value_t = 8)]
+    /// How many loads each process has; the medians count
+    #[arg(long, default_value_t = 16)]
     rounds: usize,
+    /// What is set beside recording nothing
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Mode::Metrics, Mode::Usual, Mode::All])]
+    beside: Vec<Mode>,
     /// Be one of these processes
     #[arg(long, hide = true)]
     process: Option<Mode>,
@@ -109,38 +119,43 @@ struct Args {
 }
 
 /// What a process records.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Mode {
     /// Nothing.
     Off,
     /// Metrics.
     Metrics,
-    /// These, and one trace in a hundred.
-    Some,
+    /// These, and as many traces as kboard does unless told otherwise.
+    Usual,
     /// These, and every trace.
     All,
 }
 
 impl Mode {
+    /// As it is called on the command line.
+    fn name(self) -> anyhow::Result<String> {
+        Ok(self.to_possible_value().context("a mode without a name")?.get_name().to_owned())
+    }
+
     /// Which traces it records, if it records any.
-    fn sample(self) -> Option<Sample> {
-        match self {
-            Self::Off | Self::Metrics => None,
-            Self::Some => Some(Sample::Share(0.01)),
-            Self::All => Some(Sample::Share(1.0)),
-        }
+    fn sample(self) -> anyhow::Result<Option<Sample>> {
+        let text = match self {
+            Self::Off | Self::Metrics => return Ok(None),
+            Self::Usual => setting("otlp-sample").and_then(|setting| setting.default).context("no default")?,
+            Self::All => "1",
+        };
+        let sample = text.parse().map_err(|_| anyhow!("{text} is no sample"))?;
+        Ok(Some(sample))
     }
 }
 
-/// What a process measured.
+/// What a process measured of a load.
 #[derive(Clone, Copy, Deserialize, Serialize)]
 struct Load {
-    /// Records a second.
-    produced: f64,
-    projected: f64,
-    /// Processor time, µs a record.
-    produced_micros: f64,
-    projected_micros: f64,
+    /// Records that were produced and projected a second.
+    rate: f64,
+    /// Processor time, µs a record: also of what was told of them later.
+    micros: f64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -152,7 +167,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         match args.process {
-            Some(mode) => println!("{}", serde_json::to_string(&load(&args, mode).await?)?),
+            Some(mode) => work(&args, mode).await?,
             None => report(&args).await?,
         }
         Ok(())
@@ -164,27 +179,37 @@ type Figure = fn(&Load) -> f64;
 
 async fn report(args: &Args) -> anyhow::Result<()> {
     let endpoint = collector().await?;
-    let mut loads: [Vec<Load>; 4] = Default::default();
-    for round in 0..args.rounds {
-        // Each comes after every other as often: what one leaves behind is worked off while the next one runs.
-        for turn in 0..loads.len() {
-            let place = (round + turn) % loads.len();
-            let load = tokio::task::block_in_place(|| process(args, Mode::value_variants()[place], &endpoint))?;
-            loads[place].push(load);
+    let modes: Vec<Mode> = iter::once(Mode::Off).chain(args.beside.iter().copied()).collect();
+    // Pipes are read and written in place.
+    let loads = tokio::task::block_in_place(|| {
+        let mut processes =
+            modes.iter().map(|mode| Worker::start(args, *mode, &endpoint)).collect::<Result<Vec<_>, _>>()?;
+        let mut loads = vec![Vec::new(); modes.len()];
+        for round in 0..args.rounds {
+            // Each comes after every other as often: what one leaves behind is worked off while the next one works.
+            for turn in 0..modes.len() {
+                let place = (round + turn) % modes.len();
+                loads[place].push(processes[place].load(args.records)?);
+            }
         }
-    }
-    println!("| median of {} | nothing | metrics | and 1 % of the traces | and all traces |", args.rounds);
-    println!("|---|--:|--:|--:|--:|");
-    let rows: [(&str, Figure); 4] = [
-        ("records produced, acks=all, a second", |load| load.produced),
-        ("processor time, µs a record", |load| load.produced_micros),
-        ("records projected into Redis, a second", |load| load.projected),
-        ("processor time, µs a record", |load| load.projected_micros),
+        processes.into_iter().try_for_each(Worker::end)?;
+        anyhow::Ok(loads)
+    })?;
+    let names: Vec<String> = modes.iter().map(|mode| mode.name()).collect::<Result<_, _>>()?;
+    println!("| median of {}, beside the one of its round | {} |", args.rounds, names.join(" | "));
+    println!("|---|{}", "--:|".repeat(modes.len()));
+    let rows: [(&str, Figure); 2] = [
+        ("records produced and projected a second", |load| load.rate),
+        ("processor time, µs a record", |load| load.micros),
     ];
     for (what, figure) in rows {
-        let medians = loads.each_ref().map(|loads| median(loads.iter().map(figure)));
-        let cells = medians.map(|median| format!("{median:.2} ({:.3})", median / medians[0]));
-        println!("| {what} | {} |", cells.join(" | "));
+        let off = &loads[0];
+        let cells = loads.iter().map(|loads| {
+            let ratios = loads.iter().zip(off).map(|(load, off)| figure(load) / figure(off));
+            let (least, middle, most) = middle(ratios);
+            format!("{:.2} ({middle:.3}, {least:.3} to {most:.3})", median(loads.iter().map(figure)))
+        });
+        println!("| {what} | {} |", cells.collect::<Vec<_>>().join(" | "));
     }
     let recorder = declared::builder()?.build_recorder();
     // A task may not read more than a few channels in a row.
@@ -209,23 +234,48 @@ async fn collector() -> anyhow::Result<String> {
     Ok(format!("http://{address}"))
 }
 
-fn process(args: &Args, mode: Mode, endpoint: &str) -> anyhow::Result<Load> {
-    let mode = mode.to_possible_value().context("a mode without a name")?;
-    let output = Command::new(std::env::current_exe()?)
-        .args(["--process", mode.get_name(), "--endpoint", endpoint, "--kafka", &args.kafka, "--redis", &args.redis])
-        .args(["--records", &args.records.to_string()])
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(output.status.success(), "the process ended with {}", output.status);
-    serde_json::from_slice(&output.stdout).context("what the process said")
+/// A process that loads when it is told to.
+struct Worker {
+    process: Child,
+    told: ChildStdin,
+    says: Lines<BufReader<ChildStdout>>,
 }
 
-/// Produces the board's messages, then projects them.
-async fn load(args: &Args, mode: Mode) -> anyhow::Result<Load> {
-    let endpoint = args.endpoint.clone().filter(|_| mode.sample().is_some());
-    let sample = mode.sample().unwrap_or(Sample::Share(0.0));
-    let exporter = trace::start(&TraceSettings { endpoint, sample })?;
-    if !matches!(mode, Mode::Off) {
+impl Worker {
+    fn start(args: &Args, mode: Mode, endpoint: &str) -> anyhow::Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .args(["--process", &mode.name()?, "--endpoint", endpoint, "--kafka", &args.kafka, "--redis", &args.redis])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (told, says) = (process.stdin.take().context("stdin")?, process.stdout.take().context("stdout")?);
+        let mut worker = Self { process, told, says: BufReader::new(says).lines() };
+        // The first goes with connections that are made and a group that is joined.
+        let _ = worker.load(AT_ONCE as u64)?;
+        Ok(worker)
+    }
+
+    fn load(&mut self, records: u64) -> anyhow::Result<Load> {
+        writeln!(self.told, "{records}")?;
+        let said = self.says.next().context("a process has ended")??;
+        serde_json::from_str(&said).context("what the process said")
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        let Self { mut process, told, .. } = self;
+        drop(told);
+        let status = process.wait()?;
+        ensure!(status.success(), "a process ended with {status}");
+        Ok(())
+    }
+}
+
+/// Loads as often as it is told to.
+async fn work(args: &Args, mode: Mode) -> anyhow::Result<()> {
+    let sample = mode.sample()?;
+    let endpoint = args.endpoint.clone().filter(|_| sample.is_some());
+    let exporter = trace::start(&TraceSettings { endpoint, sample: sample.unwrap_or(Sample::Share(0.0)) })?;
+    if mode != Mode::Off {
         let (handle, mut facts) = (declared::install()?, ProcessFacts::new());
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(SCRAPE);
@@ -237,54 +287,61 @@ async fn load(args: &Args, mode: Mode) -> anyhow::Result<Load> {
             }
         });
     }
-    let services = services(args).await?;
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
-    let mut random = StdRng::seed_from_u64(7);
-    let records: Vec<Outgoing> = (0..args.records)
-        .map(|_| {
-            let apps::Generated { topic, key, value, mut headers } = (board::APP.generate)(&mut random);
-            headers.retain(|(name, _)| name != TRACEPARENT);
-            headers.push((TRACEPARENT.to_owned(), Some(trace::root().header().into())));
-            Outgoing { topic: services.prefix.apply(&topic), key, value: Some(value), headers, timestamp: now }
-        })
-        .collect();
-    let ((), produced, produced_micros) = timed(args.records, async {
-        let mut sent = stream::iter(records).map(|record| services.producer.send(record)).buffer_unordered(AT_ONCE);
-        while let Some(sent) = sent.next().await {
-            sent?;
-        }
-        Ok(())
-    })
-    .await?;
-
-    let before = seq(&services).await?;
-    let consuming = tokio::spawn((board::APP.groups[0].run)(services.clone(), GroupHealth::default()));
-    let wait = async |upto: u64| {
-        let started = Instant::now();
-        while seq(&services).await? < upto {
-            ensure!(started.elapsed() < PATIENCE, "the projection stands at {} of {upto}", seq(&services).await?);
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        anyhow::Ok(())
-    };
-    // Not before it has joined its group.
-    wait(before + 1).await?;
-    let first = seq(&services).await?;
-    let rest = (before + args.records).saturating_sub(first);
-    let ((), projected, projected_micros) = timed(rest, wait(before + args.records)).await?;
+    let services = services(args, &mode.name()?).await?;
+    let group = &board::APP.groups[0];
+    let health = GroupHealth::new(&services.prefix.apply(group.name));
+    let consuming = tokio::spawn((group.run)(services.clone(), health));
+    let mut told = tokio::io::BufReader::new(tokio::io::stdin()).lines();
+    while let Some(records) = told.next_line().await? {
+        let load = load(&services, records.parse()?).await?;
+        println!("{}", serde_json::to_string(&load)?);
+    }
     services.shutdown.cancel();
     consuming.await??;
     services.producer.close(Duration::from_secs(1)).await;
     if let Some(exporter) = exporter {
         exporter.finish().await;
     }
-    Ok(Load { produced, projected, produced_micros, projected_micros })
+    Ok(())
 }
 
-async fn services(args: &Args) -> anyhow::Result<Services> {
+/// Produces `count` of the board's messages and waits until they are projected.
+async fn load(services: &Services, count: u64) -> anyhow::Result<Load> {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    let mut random = StdRng::seed_from_u64(7);
+    let records: Vec<Outgoing> = (0..count)
+        .map(|_| {
+            let apps::Generated { topic, key, value, mut headers } = (board::APP.generate)(&mut random);
+            headers.retain(|(name, _)| name != TRACEPARENT);
+            Outgoing { topic: services.prefix.apply(&topic), key, value: Some(value), headers, timestamp: now }
+        })
+        .collect();
+    let wanted = seq(services).await? + count;
+    let (started, before) = (Instant::now(), processor()?);
+    let traced = stream::iter(records).map(|mut record| {
+        // Each begins a trace where it is sent: how many are recorded is a matter of time.
+        record.headers.push((TRACEPARENT.to_owned(), Some(trace::root().header().into())));
+        services.producer.send(record)
+    });
+    let mut sent = traced.buffer_unordered(AT_ONCE);
+    while let Some(sent) = sent.next().await {
+        sent?;
+    }
+    while seq(services).await? < wanted {
+        ensure!(started.elapsed() < PATIENCE, "the projection stands at {} of {wanted}", seq(services).await?);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let took = started.elapsed().as_secs_f64();
+    // Spans are told of within a second, which is not to fall into the next one's time, nor to be forgotten.
+    tokio::time::sleep(TOLD_LATER).await;
+    Ok(Load { rate: count as f64 / took, micros: (processor()? - before) * 1e6 / count as f64 })
+}
+
+/// Each process has topics, a group and a projection of its own.
+async fn services(args: &Args, mode: &str) -> anyhow::Result<Services> {
     let session_timeout = Duration::from_secs(10);
     let kafka = KafkaSettings { bootstrap: vec![args.kafka.clone()], tls: None, sasl: None, session_timeout };
-    let (cluster, prefix) = (Cluster::new(kafka), Prefix("bench-telemetry.".to_owned()));
+    let (cluster, prefix) = (Cluster::new(kafka), Prefix(format!("bench-telemetry-{mode}.")));
     let topics = (board::APP.topics)(&prefix);
     ensure_topics(&cluster, &topics, &TopicDefaults { replication_factor: None, min_insync_replicas: None }).await?;
     let producer = Producer::start(&cluster, topics.iter().map(|topic| topic.name.clone())).await?;
@@ -299,12 +356,14 @@ async fn seq(services: &Services) -> anyhow::Result<u64> {
     Ok(services.redis.client().hget::<Option<u64>, _, _>(state, "seq").await?.unwrap_or_default())
 }
 
-/// What `work` answers, how many of `count` it did in a second, and the processor time for each in µs.
-async fn timed<T>(count: u64, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(T, f64, f64)> {
-    let (started, before) = (Instant::now(), processor()?);
-    let answer = work.await?;
-    let (took, used) = (started.elapsed().as_secs_f64(), processor()? - before);
-    Ok((answer, count as f64 / took, used * 1e6 / count as f64))
+/// The median of `values`, and between which of them that of many more would lie in 95 of 100 cases: by their ranks, whatever
+/// they are distributed like (<https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval>, of one half).
+fn middle(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let (last, half_width) = (values.len() - 1, 0.98 * (values.len() as f64).sqrt());
+    let least = ((values.len() as f64 / 2.0 - half_width).floor().max(0.0)) as usize;
+    (values[least], values[values.len() / 2], values[last - least])
 }
 
 /// Seconds of processor time of this process.
