@@ -286,6 +286,9 @@ mod tests {
             (position.end, position.lag) = (None, None);
         }
         assert_eq!(seen.lag(), None);
+        let hidden = Group { problem: Some("not allowed".to_owned()), ..group("billing", false, &[]) };
+        assert_eq!(at(1, [], [hidden]).lag(), None, "nobody may see what it has read");
+        assert_eq!(at(1, [], [group("new", true, &[])]).lag(), Some(0), "it has read nothing yet");
         let text = text(&Watch::showing(seen), &ExportSettings::default());
         for name in ["kafka_consumergroup_lag", "kafka_consumergroup_lag_sum"] {
             assert_eq!(samples(&text, name), Vec::<String>::new());

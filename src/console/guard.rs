@@ -5,8 +5,8 @@
 //! - **Reading**: answers carry no CORS headers, so a page of another origin doesn't see them. That such a page makes its
 //!   own name point here (DNS rebinding) is refused by the name in `Host`, while we listen on loopback or were told our names.
 //! - **Acting** needs a token that only our own pages, and programs that ask `/api/console/session`, can read.
-//! - **A proxy** on this machine lets others reach loopback. Unless somebody said what the console may do, what came through one
-//!   is refused.
+//! - **A proxy** on this machine lets others reach loopback. Unless somebody said what the console may do, what says that it came
+//!   through one is refused; not all of them say so.
 
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ pub const TOKEN_HEADER: &str = "x-kboard-token";
 pub const TOKEN_FIELD: &str = "token";
 
 /// What proxies add to what they pass on.
-const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "via"];
+const OF_PROXIES: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 /// Who may ask for anything at all.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +105,12 @@ impl Guard {
 /// The name in a `Host` header, without its port and in lower case.
 fn name_of(host: &str) -> String {
     let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        // An address of IPv6 has colons of its own, and is in brackets where a port follows.
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            name
+        }
         _ => host,
     };
     name.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase()
@@ -160,6 +166,14 @@ mod tests {
         for host in ["", "evil.example", "evil.example:3000", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil"] {
             assert!(!is_this_machine(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_name_is_the_same_with_a_port_and_without() {
+        for host in ["fd00::12", "[fd00::12]", "[FD00::12]:3000"] {
+            assert_eq!(name_of(host), "fd00::12");
+        }
+        assert_eq!((name_of("Kafka.example.:3000"), name_of("10.0.0.1")), ("kafka.example".into(), "10.0.0.1".into()));
     }
 
     #[test]

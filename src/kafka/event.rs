@@ -77,7 +77,13 @@ pub fn header_str<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
 
 /// The trace that a record with these headers belongs to, and the span that it was sent in.
 pub fn trace_of(headers: &Headers) -> Option<TraceContext> {
-    header_str(headers, TRACEPARENT).and_then(TraceContext::parse)
+    let text = std::str::from_utf8(traceparent(headers)?).ok()?;
+    TraceContext::parse(text)
+}
+
+/// The last `traceparent`: ours stands at the end, and each record is asked for it.
+pub fn traceparent(headers: &Headers) -> Option<&Bytes> {
+    headers.iter().rfind(|(name, _)| name == TRACEPARENT)?.1.as_ref()
 }
 
 /// What work on a record with these headers belongs to, in the span `context`; without one, in that which sent the record.

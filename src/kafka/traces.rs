@@ -15,7 +15,7 @@ use krafka::ConsumerRecord;
 
 use super::consumer::PartitionEffects;
 use super::dead_letter;
-use super::event::{CORRELATION_ID, EVENT_ID, Headers, TRACEPARENT, header_str};
+use super::event::{CORRELATION_ID, EVENT_ID, Headers, header_str, traceparent};
 use super::producer::Outgoing;
 use crate::telemetry::trace::{self, Current, Kind, Span, TraceContext};
 
@@ -141,18 +141,15 @@ pub fn batch_ended<E>(group: &str, batch: &[PartitionEffects<E>], took: Duration
     }
 }
 
-/// The trace of a record with these headers, if it is recorded. Each record is asked for it, and ours have it last.
+/// The trace of a record with these headers, if it is recorded.
 fn recorded(headers: &Headers) -> Option<TraceContext> {
-    if !trace::is_on() {
-        return None;
-    }
-    let (_, traceparent) = headers.iter().rfind(|(name, _)| name == TRACEPARENT)?;
-    TraceContext::parse_sampled(traceparent.as_ref()?)
+    trace::is_on().then(|| traceparent(headers)).flatten().and_then(|header| TraceContext::parse_sampled(header))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::event::TRACEPARENT;
 
     #[test]
     fn without_an_endpoint_no_record_is_recorded() {

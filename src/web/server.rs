@@ -165,12 +165,18 @@ impl Measure {
         self.status = Some(status);
     }
 
+    fn has_panicked(&self) -> bool {
+        self.status.is_none() && std::thread::panicking()
+    }
+
     fn tell(&self) {
         let (method, route, Traced { context, caller }) = (self.method, self.route, self.traced);
-        let (status, took) = (self.status.map_or(HUNG_UP, |status| status.as_u16()), self.started.elapsed());
+        let unanswered = if self.has_panicked() { 500 } else { HUNG_UP };
+        let (status, took) = (self.status.map_or(unanswered, |status| status.as_u16()), self.started.elapsed());
         self.instruments.ended(method, route, status, took);
         trace::tell(&context, || {
             let failed = match self.status {
+                _ if self.has_panicked() => Some(("panic".to_owned(), "the handler panicked".to_owned())),
                 None => Some((HUNG_UP.to_string(), "the client hung up before the answer".to_owned())),
                 Some(answered) if answered.is_server_error() => Some((status.to_string(), answered.to_string())),
                 Some(_) => None,

@@ -115,7 +115,9 @@ pub async fn run(topic: &str, args: &Args, settings: &Settings) -> anyhow::Resul
     }
     let mut refused = Problems::default();
     if args.dry_run {
-        try_out(&cluster, &chosen, &mut kinds, &mut refused).await?;
+        let tried = stop.run_until_cancelled(try_out(&cluster, &chosen, &mut kinds, &mut refused)).await;
+        let Some(tried) = tried else { return Ok(Status::Interrupted) };
+        tried?;
         refused.tell("would not be sent back");
     } else {
         send(&cluster, topic, &chosen, &stop, &mut kinds, &mut refused).await?;

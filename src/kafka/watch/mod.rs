@@ -90,13 +90,12 @@ impl Problem {
 }
 
 impl Snapshot {
-    /// The lag of all groups together, as far as it is known; `None` where groups have read something and it is known of none.
+    /// The lag of all groups together, as far as it is known; `None` where there is some, or may be, and it is known of none.
     pub fn lag(&self) -> Option<i64> {
-        let mut reading = self.groups.values().filter(|group| group.has_committed()).peekable();
-        match reading.peek() {
-            Some(_) => reading.filter_map(Group::lag).reduce(|sum, lag| sum + lag),
-            None => Some(0),
-        }
+        let known = self.groups.values().filter_map(Group::lag).reduce(|sum, lag| sum + lag);
+        let may_lag = |group: &Group| group.has_committed() || group.problem.is_some();
+        let is_none = !self.groups.values().any(may_lag) && self.problems_of(Part::Groups).next().is_none();
+        known.or(is_none.then_some(0))
     }
 
     /// Why `part` is not fully known.

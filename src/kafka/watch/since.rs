@@ -52,8 +52,9 @@ impl Since {
                     position.fill_waiting(Some(*written), now);
                     position.stands = true;
                 } else {
+                    // When the look before began: its ends were seen after that.
                     let earlier = earlier(&before.groups, name, place, position);
-                    position.fill_waiting(earlier.and_then(|earlier| older(earlier, before.taken_at, offset)), now);
+                    position.fill_waiting(earlier.and_then(|earlier| older(earlier, before.begun_at, offset)), now);
                     unread.push((key, position));
                 }
             }
@@ -87,7 +88,8 @@ fn earlier<'a>(
     place: usize,
     position: &Position,
 ) -> Option<&'a Position> {
-    let positions = &before.get(group)?.positions;
+    // Of one that could not be seen, what stands there was seen before that.
+    let positions = &before.get(group).filter(|group| group.problem.is_none())?.positions;
     let same = |earlier: &&Position| earlier.partition == position.partition && earlier.topic == position.topic;
     positions.get(place).filter(same).or_else(|| positions.iter().find(same))
 }

@@ -147,33 +147,37 @@ impl Worker {
             return;
         }
         self.in_hand = spans.len();
-        let (count, since) = (spans.len() as u64, Instant::now());
+        let since = Instant::now();
         let body = Bytes::from(otlp::request(spans, &self.instance));
         loop {
-            match self.endpoint.send(body.clone()).await {
-                Ok(answer) => {
-                    self.taken(count, &answer);
-                    break;
-                }
-                Err(error) => {
-                    AWAY.warn("spans can't be told of", &error);
-                    if !error.is_retriable() || since.elapsed() > PATIENCE || self.stop.is_cancelled() {
-                        self.dropped(&error, count);
-                        break;
-                    }
-                    let asked_for = error.retry_after().unwrap_or_default().min(LONGEST_PAUSE);
-                    let pause = self.backoff.after_failure().max(asked_for);
-                    tokio::select! {
-                        () = sleep(pause) => {}
-                        () = self.stop.cancelled() => {}
-                    }
-                }
+            let error = match self.endpoint.send(body.clone()).await {
+                Ok(answer) => return self.taken(&answer),
+                Err(error) => error,
+            };
+            AWAY.warn("spans can't be told of", &error);
+            let is_given_up = !error.is_retriable() || since.elapsed() > PATIENCE || self.stop.is_cancelled();
+            if is_given_up {
+                self.dropped(&error);
+            }
+            self.pause(&error).await;
+            if is_given_up {
+                return;
             }
         }
-        self.in_hand = 0;
     }
 
-    fn taken(&mut self, count: u64, answer: &[u8]) {
+    /// Leaves the endpoint alone for a while: also before the next batch.
+    async fn pause(&mut self, error: &SendError) {
+        let asked_for = error.retry_after().unwrap_or_default().min(LONGEST_PAUSE);
+        let pause = self.backoff.after_failure().max(asked_for);
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    fn taken(&mut self, answer: &[u8]) {
+        let count = std::mem::take(&mut self.in_hand) as u64;
         if self.backoff.is_failing() {
             tracing::info!(endpoint = self.endpoint.address(), "spans are told of again");
         }
@@ -187,7 +191,8 @@ impl Worker {
         }
     }
 
-    fn dropped(&self, error: &SendError, count: u64) {
+    fn dropped(&mut self, error: &SendError) {
+        let count = std::mem::take(&mut self.in_hand) as u64;
         match error {
             SendError::Away { .. } => self.instruments.unreachable.increment(count),
             SendError::Refused { .. } => self.instruments.refused.increment(count),
