@@ -51,8 +51,8 @@ use warp::http::StatusCode;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Records that are produced at once.
 const AT_ONCE: usize = 1_000;
-/// How often a scrape is made of a process under load; Prometheus makes one every 15 s.
-const SCRAPE: Duration = Duration::from_secs(1);
+/// How often a scrape is made, as in prometheus/prometheus.yml.
+const SCRAPE: Duration = Duration::from_secs(5);
 /// From the last record to when all is told of them.
 const TOLD_LATER: Duration = Duration::from_millis(1_200);
 /// Samples of the scrape that is timed.
@@ -305,25 +305,21 @@ async fn work(args: &Args, mode: Mode) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Produces `count` of the board's messages and waits until they are projected.
+/// Makes `count` of the board's messages, sends them and waits until they are projected.
 async fn load(services: &Services, count: u64) -> anyhow::Result<Load> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let mut random = StdRng::seed_from_u64(7);
-    let records: Vec<Outgoing> = (0..count)
-        .map(|_| {
-            let apps::Generated { topic, key, value, mut headers } = (board::APP.generate)(&mut random);
-            headers.retain(|(name, _)| name != TRACEPARENT);
-            Outgoing { topic: services.prefix.apply(&topic), key, value: Some(value), headers, timestamp: now }
-        })
-        .collect();
     let wanted = seq(services).await? + count;
     let (started, before) = (Instant::now(), processor()?);
-    let traced = stream::iter(records).map(|mut record| {
-        // Each begins a trace where it is sent: how many are recorded is a matter of time.
-        record.headers.push((TRACEPARENT.to_owned(), Some(trace::root().header().into())));
-        services.producer.send(record)
+    // Each is made where it is sent, as a request makes it, and begins a trace there: how many are recorded is a matter of time.
+    let made = stream::iter(0..count).map(|_| {
+        let apps::Generated { topic, key, value, mut headers } = (board::APP.generate)(&mut random);
+        headers.retain(|(name, _)| name != TRACEPARENT);
+        headers.push((TRACEPARENT.to_owned(), Some(trace::root().header().into())));
+        let topic = services.prefix.apply(&topic);
+        services.producer.send(Outgoing { topic, key, value: Some(value), headers, timestamp: now })
     });
-    let mut sent = traced.buffer_unordered(AT_ONCE);
+    let mut sent = made.buffer_unordered(AT_ONCE);
     while let Some(sent) = sent.next().await {
         sent?;
     }
