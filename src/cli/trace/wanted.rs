@@ -176,6 +176,7 @@ mod tests {
             (&[("Correlation-Id", "c-1")], "no JSON"),
             (&[], r#"{"correlationId":"c-1"}"#),
             (&[], r#"{"metadata":{"correlationId":"c-1"},"other":[1]}"#),
+            (&[("x-correlation-id", "other")], r#"{"correlationId":"c-1"}"#),
         ] {
             assert!(found("c-1", headers, value), "{headers:?} {value}");
         }
