@@ -138,13 +138,12 @@ impl<S: DeserializeOwned> View<S> {
         T: fred::types::FromValue,
         F: Future<Output = Result<(Option<String>, Value), fred::error::Error>>,
     {
-        let failed = |source| RedisError::Command { operation: "view", source };
         loop {
             let space = self.space.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let (live, found) = redis::run("view", ask(&space)).await?;
             let live = live.unwrap_or_default();
             if live == space {
-                return found.convert().map_err(failed);
+                return found.convert().map_err(|source| RedisError::Command { operation: "view", source });
             }
             *self.space.lock().unwrap_or_else(PoisonError::into_inner) = live;
         }

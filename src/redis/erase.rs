@@ -3,7 +3,7 @@
 use fred::interfaces::KeysInterface;
 use fred::types::Key;
 
-use super::client::{Redis, RedisError};
+use super::client::{Redis, RedisError, run};
 
 /// Keys that Redis looks at, and that are removed, at once.
 const PAGE: u32 = 1_000;
@@ -36,7 +36,7 @@ pub async fn erase(redis: &Redis, names: &[String]) -> Result<u64, RedisError> {
         let (next, found) = page(redis, names, cursor).await?;
         // A Redis may answer with more at once than it was asked for.
         for keys in found.chunks(PAGE as usize) {
-            let removed: u64 = redis.client().unlink(keys.to_vec()).await.map_err(failed("unlink"))?;
+            let removed: u64 = run("unlink", redis.client().unlink(keys.to_vec())).await?;
             count += removed;
         }
         if next == START {
@@ -49,8 +49,8 @@ pub async fn erase(redis: &Redis, names: &[String]) -> Result<u64, RedisError> {
 /// Those keys of the page at `cursor` that are meant, and where the next page begins.
 async fn page(redis: &Redis, names: &[String], cursor: String) -> Result<(String, Vec<Key>), RedisError> {
     let common = format!("{}*", escaped(common_beginning(names)));
-    let page = redis.client().scan_page(cursor, common, Some(PAGE), None).await;
-    let (next, mut keys): (String, Vec<Key>) = page.map_err(failed("scan"))?;
+    let page = redis.client().scan_page(cursor, common, Some(PAGE), None);
+    let (next, mut keys): (String, Vec<Key>) = run("scan", page).await?;
     keys.retain(|key| names.iter().any(|name| means(name, key.as_bytes())));
     Ok((next, keys))
 }
@@ -75,10 +75,6 @@ fn common_beginning(names: &[String]) -> &str {
 fn escaped(text: &str) -> String {
     let special = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^');
     text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
-}
-
-fn failed(operation: &'static str) -> impl FnOnce(fred::error::Error) -> RedisError {
-    move |source| RedisError::Command { operation, source }
 }
 
 #[cfg(test)]

@@ -165,22 +165,19 @@ impl Measure {
         self.status = Some(status);
     }
 
-    fn has_panicked(&self) -> bool {
-        self.status.is_none() && std::thread::panicking()
-    }
-
     fn tell(&self) {
         let (method, route, Traced { context, caller }) = (self.method, self.route, self.traced);
-        let unanswered = if self.has_panicked() { 500 } else { HUNG_UP };
-        let (status, took) = (self.status.map_or(unanswered, |status| status.as_u16()), self.started.elapsed());
+        let took = self.started.elapsed();
+        let (status, failed) = match self.status {
+            Some(answered) if answered.is_server_error() => {
+                (answered.as_u16(), Some((answered.as_str().to_owned(), answered.to_string())))
+            }
+            Some(answered) => (answered.as_u16(), None),
+            None if std::thread::panicking() => (500, Some(("panic".to_owned(), "the handler panicked".to_owned()))),
+            None => (HUNG_UP, Some((HUNG_UP.to_string(), "the client hung up before the answer".to_owned()))),
+        };
         self.instruments.ended(method, route, status, took);
         trace::tell(&context, || {
-            let failed = match self.status {
-                _ if self.has_panicked() => Some(("panic".to_owned(), "the handler panicked".to_owned())),
-                None => Some((HUNG_UP.to_string(), "the client hung up before the answer".to_owned())),
-                Some(answered) if answered.is_server_error() => Some((status.to_string(), answered.to_string())),
-                Some(_) => None,
-            };
             Span::ended(Kind::Server, format!("{method} {route}"), context, took)
                 .under(caller)
                 .with("http.request.method", method)
