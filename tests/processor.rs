@@ -306,8 +306,7 @@ async fn what_kafka_does_not_acknowledge_is_sent_again_and_stands_there_once() {
         shop.ask(&asks(asked..asked + 400)).await;
         asked += 400;
         broker.freeze();
-        // Longer than a record waits for its acknowledgement.
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        shop.is_kept_waiting().await;
         broker.thaw();
         shop.pays(asked, RECOVERY).await;
     }

@@ -310,6 +310,20 @@ impl Shop {
         paid
     }
 
+    /// Waits until a broker that is to stand still has kept everything waiting for longer than a record waits for its
+    /// acknowledgement: until a record is given up that was sent when one before it had been, so that what a till had in hand
+    /// meanwhile is, too.
+    pub async fn is_kept_waiting(&self) {
+        let send = async || {
+            let (topic, value) = (self.name("dlq"), Some(Bytes::from_static(b"nobody reads it")));
+            self.producer.send(Outgoing { topic, key: None, value, headers: Vec::new(), timestamp: now() }).await
+        };
+        // While it is being stopped it may still answer.
+        let given_up = async || send().await.is_err().then_some(());
+        eventually("a record that is given up", Duration::from_secs(60), given_up).await;
+        assert!(send().await.is_err(), "the broker goes on");
+    }
+
     /// Waits until nothing is left to send.
     pub async fn has_sent_all(&self) {
         eventually("empty outboxes", Duration::from_secs(60), async || {
